@@ -6,10 +6,12 @@ import torch
 from scipy import sparse
 from torch.library import opcheck
 
+import flatrec.ops.bipartite
 import flatrec.ops.logsumexp
 import flatrec.ops.matmul
 import flatrec.ops.normalize
-import flatrec.ops.propagation  # noqa: F401 - what is imported is registered
+import flatrec.ops.propagation
+import flatrec.ops.topk  # noqa: F401 - what is imported is registered
 from flatrec.ops.sddmm import Edges
 from flatrec.ops.spmm import Graph
 
@@ -29,6 +31,12 @@ def square():
     return graph.matrix.arrays, graph.transposed.arrays
 
 
+def there_and_back():
+    (matrix, transposed), n_columns = matrices(), 3
+    assert len(transposed[0]) == n_columns + 1
+    return matrix, transposed, matrix, transposed
+
+
 def edges():
     return Edges(np.array([2, 0, 0, 1]), np.array([1, 0, 1, 1]), (3, 2))._arrays
 
@@ -36,6 +44,7 @@ def edges():
 GIVEN = {
     "spmm": lambda: (rows(3, 2), *matrices()),
     "propagate": lambda: (rows(2, 3), *square(), 2, 0.5),
+    "both_ways": lambda: (rows(7, 2), *there_and_back()),
     "edge_product": lambda: (rows(4), rows(2, 3), *edges()),
     "sddmm": lambda: (rows(3, 2), rows(2, 2), *edges()),
     "l2_normalize": lambda: (rows(5, 3),),
@@ -44,6 +53,7 @@ GIVEN = {
     "log_sum_exp_backward": lambda: (
         *(rows(*shape, trained=False) for shape in ((5,), (5, 3), (4, 3), (5,))), False,
     ),
+    "stable_topk": lambda: (torch.tensor([[1.0, 3, 3, 2], [0, 0, 0, 0]]), 2),
     "linear": lambda: (rows(5, 3), rows(4, 3), rows(4)),
 }  # fmt: skip
 

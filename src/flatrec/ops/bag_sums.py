@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -31,7 +34,7 @@ def bag_sums(
 
 def split_bag_sums(
     dense: Float[Tensor, "n_columns width"],
-    pieces: tuple[Int[Tensor, "n_pieces_plus_1"], Int[Tensor, "n_rows_plus_1"]],
+    pieces: Sequence[Tensor],
     indices: Int[Tensor, "n_entries"],
     values: Float[Tensor, "n_entries"],
 ) -> Float[Tensor, "n_rows width"]:
@@ -42,36 +45,43 @@ def split_bag_sums(
 
     Args:
         dense: the dense matrix.
-        pieces: what :func:`cut_rows` returns.
+        pieces: the arrays that :func:`cut_rows` returns.
         indices: the column of each entry.
         values: the value of each entry, of the type of ``dense``.
     """
-    starts, offsets = pieces
+    starts, numbers, offsets = pieces
     sums = bag_sums(dense, starts, indices, values)
-    numbers = torch.arange(len(sums), dtype=offsets.dtype, device=offsets.device)
     return F.embedding_bag(numbers, sums, offsets, mode="sum", include_last_offset=True)
 
 
-def cut_rows(
-    offsets: Int[Tensor, "n_rows_plus_1"], size: int = PIECE_ENTRIES
-) -> tuple[Int[Tensor, "n_pieces_plus_1"], Int[Tensor, "n_rows_plus_1"]] | None:
-    """Cut rows into pieces of at most ``size`` entries.
+class Pieces(NamedTuple):
+    """Rows that were cut into pieces.
+
+    Args:
+        starts: where each piece begins among the entries, and the end of the last one.
+        numbers: the numbers of the pieces, 0, 1, 2 and so on.
+        offsets: where each row begins among the pieces, and the end of the last one.
+    """
+
+    starts: Int[Tensor, "n_pieces_plus_1"]
+    numbers: Int[Tensor, "n_pieces"]
+    offsets: Int[Tensor, "n_rows_plus_1"]
+
+
+def cut_rows(offsets: Int[Tensor, "n_rows_plus_1"]) -> Pieces | None:
+    """Cut rows into pieces of at most ``PIECE_ENTRIES`` entries; ``None`` if no row is longer.
 
     To ask another device than the CPU how long rows are would be to wait for it: there, and in compiled code, rows stay
     whole.
-
-    Returns:
-        Where each piece begins among the entries, and where each row begins among the pieces, each with the end of
-        the last one; ``None`` if rows stay whole, as they do if none is longer than a piece.
     """
     if offsets.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     lengths = offsets.diff()
-    if not (lengths > size).any():
+    if not (lengths > PIECE_ENTRIES).any():
         return None
-    counts = (lengths + size - 1) // size
+    counts = (lengths + PIECE_ENTRIES - 1) // PIECE_ENTRIES
     first = torch.cat([counts.new_zeros(1), counts.cumsum(0, dtype=counts.dtype)])
     rows = torch.repeat_interleave(counts)
-    within = torch.arange(len(rows), dtype=offsets.dtype) - first.index_select(0, rows)
-    starts = offsets.index_select(0, rows) + size * within
-    return torch.cat([starts, offsets[-1:]]), first
+    numbers = torch.arange(len(rows), dtype=offsets.dtype)
+    starts = offsets.index_select(0, rows) + PIECE_ENTRIES * (numbers - first.index_select(0, rows))
+    return Pieces(torch.cat([starts, offsets[-1:]]), numbers, first)

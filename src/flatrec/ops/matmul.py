@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +35,23 @@ def linear(
     if _suited(rows, weight):
         return _linear(rows, weight, bias)
     return nn.functional.linear(rows, weight, bias)
+
+
+def linear_of_blocks(
+    blocks: Sequence[Float[Tensor, "n _"]], weight: Float[Tensor, "m k"], bias: Float[Tensor, "m"] | None = None
+) -> Float[Tensor, "n m"]:
+    """Return :func:`linear` of blocks of columns that together have the columns of ``weight``.
+
+    On a CPU, products of each block spare the wide table that holds all of them, and its gradient; elsewhere, one
+    product takes fewer operations.
+    """
+    if weight.device.type != "cpu":
+        return linear(torch.cat(list(blocks), dim=1), weight, bias)
+    *firsts, last = zip(blocks, weight.split([block.shape[1] for block in blocks], dim=1), strict=True)
+    total = linear(*last, bias)
+    for block, columns in firsts:
+        total.add_(linear(block, columns))
+    return total
 
 
 def linear_of_some(rows: Float[Tensor, "n k"], weight: Float[Tensor, "m k"], n_all: int) -> Float[Tensor, "n m"]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from flatrec.ops.bag_sums import cut_rows
 from flatrec.ops.operator import operator
-from flatrec.ops.spmm import product, row_offsets
+from flatrec.ops.spmm import PieceBuffers, product, row_offsets
 
 BLOCK_ENTRIES = 200_000  # values gathered at once by a CPU for inner products over edges: they stay in the cache
 HELD = 2**27  # values gathered at once on other devices: 512 MB, as few large operations are the fast ones there
@@ -83,8 +83,6 @@ class _Order(nn.Module):
     order: Int64[Tensor, "n_edges"]
     offsets: Int[Tensor, "n_rows_plus_1"]
     others: Int[Tensor, "n_edges"]
-    pieces: Int[Tensor, "n_pieces_plus_1"] | None
-    piece_offsets: Int[Tensor, "n_rows_plus_1"]
 
     def __init__(
         self, ends: Int64[Tensor, "n_edges"], others: Int64[Tensor, "n_edges"], shape: tuple[int, int]
@@ -95,17 +93,14 @@ class _Order(nn.Module):
         self.register_buffer("order", order, persistent=False)
         kind = torch.int32 if max(len(ends), n_others) < 2**31 else torch.int64  # the smaller is the faster
         offsets = row_offsets(ends, n_rows).to(kind)
-        starts, first = cut_rows(offsets) or (None, None)
         self.register_buffer("offsets", offsets, persistent=False)
         self.register_buffer("others", others[order].to(kind), persistent=False)
-        self.register_buffer("pieces", starts, persistent=False)
-        self.register_buffer("piece_offsets", first, persistent=False)
+        self.pieces = PieceBuffers(cut_rows(offsets))
 
     @property
     def arrays(self) -> list[Tensor]:
         """The arrays, as operators take them."""
-        arrays = [self.order, self.offsets, self.others]
-        return arrays if self.pieces is None else [*arrays, self.pieces, self.piece_offsets]
+        return [self.order, self.offsets, self.others, *self.pieces.arrays]
 
 
 def _ordered_product(values: Tensor, dense: Tensor, order: list[Tensor]) -> Tensor:

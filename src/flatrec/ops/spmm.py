@@ -11,7 +11,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from flatrec.ops.bag_sums import bag_sums, cut_rows, split_bag_sums
+from flatrec.ops.bag_sums import Pieces, bag_sums, cut_rows, split_bag_sums
 from flatrec.ops.counts import counts
 from flatrec.ops.operator import operator
 
@@ -56,6 +56,24 @@ class Graph(nn.Module):
         return sparse.csr_array(tuple(arrays), shape=self.shape).tocoo()
 
 
+class PieceBuffers(nn.Module):
+    """Buffers of the pieces of long rows, if there are any."""
+
+    starts: Tensor | None
+    numbers: Tensor
+    offsets: Tensor
+
+    def __init__(self, pieces: Pieces | None) -> None:
+        super().__init__()
+        for name in Pieces._fields:
+            self.register_buffer(name, None if pieces is None else getattr(pieces, name), persistent=False)
+
+    @property
+    def arrays(self) -> list[Tensor]:
+        """The arrays of :class:`flatrec.ops.bag_sums.Pieces`; none if rows stay whole."""
+        return [] if self.starts is None else [self.starts, self.numbers, self.offsets]
+
+
 class CSRMatrix(nn.Module):
     """A sparse matrix in compressed rows; its buffers follow the model to its device but are not saved with it.
 
@@ -65,28 +83,23 @@ class CSRMatrix(nn.Module):
         offsets: where each row begins, and the end of the last one.
         indices: the column of each entry.
         values: the value of each entry.
-        pieces: pieces of long rows for other devices than the CPU, see :func:`flatrec.ops.bag_sums.cut_rows`.
+        pieces: its long rows in pieces, for other devices than the CPU; ``None`` if rows stay whole.
     """
 
     offsets: Int[Tensor, "n_rows_plus_1"]
     indices: Int[Tensor, "n_entries"]
     values: Float[Tensor, "n_entries"]
-    pieces: Int[Tensor, "n_pieces_plus_1"] | None
-    piece_offsets: Int[Tensor, "n_rows_plus_1"]
 
-    def __init__(
-        self, offsets: Tensor, indices: Tensor, values: Tensor, pieces: tuple[Tensor, Tensor] | None = None
-    ) -> None:
+    def __init__(self, offsets: Tensor, indices: Tensor, values: Tensor, pieces: Pieces | None = None) -> None:
         super().__init__()
-        names = ("offsets", "indices", "values", "pieces", "piece_offsets")
-        for name, buffer in zip(names, (offsets, indices, values, *(pieces or (None, None))), strict=True):
+        for name, buffer in (("offsets", offsets), ("indices", indices), ("values", values)):
             self.register_buffer(name, buffer, persistent=False)
+        self.pieces = PieceBuffers(pieces)
 
     @property
     def arrays(self) -> list[Tensor]:
         """The three arrays, and those of the pieces if there are any, as operators take them."""
-        arrays = [self.offsets, self.indices, self.values]
-        return arrays if self.pieces is None else [*arrays, self.pieces, self.piece_offsets]
+        return [self.offsets, self.indices, self.values, *self.pieces.arrays]
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """Return the product with a dense matrix, not differentiable."""
@@ -103,7 +116,7 @@ def product(dense: Tensor, matrix: list[Tensor], *, split: bool) -> Tensor:
     """
     offsets, indices, values, *pieces = matrix
     if split and pieces:
-        return split_bag_sums(dense, (pieces[0], pieces[1]), indices, values)
+        return split_bag_sums(dense, pieces, indices, values)
     return bag_sums(dense, offsets, indices, values)
 
 

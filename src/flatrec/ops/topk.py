@@ -6,10 +6,19 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from flatrec.ops.operator import operator
+
 SMALL = 2**16  # scores up to which all are searched at once, as each operation takes longer than what it saves
 GROUP = 8  # columns whose largest score stands for all of them at first
 
 
+def _empty_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    n_best = min(k + 1, scores.shape[1]) if scores.device.type == "cpu" else k
+    values = scores.new_empty(scores.shape[0], n_best)
+    return values[:, :k], torch.empty_like(values, dtype=torch.int64)[:, :k]
+
+
+@operator("stable_topk(Tensor scores, int k) -> (Tensor, Tensor)", _empty_topk)
 def stable_topk(
     scores: Float[Tensor, "n_rows n_columns"], k: int
 ) -> tuple[Float[Tensor, "n_rows k"], Int64[Tensor, "n_rows k"]]:
