@@ -26,26 +26,31 @@ def test_pieces_cover_every_row_and_none_is_too_long(lengths):
     offsets = torch.tensor([0, *lengths]).cumsum(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("flatrec.ops.bag_sums.PIECE_ENTRIES", 3)
-        starts, numbers, first = cut_rows(offsets)
-    assert 0 < starts.diff().min() <= starts.diff().max() <= 3
+        starts, numbers, first = cut_rows(offsets, sum(lengths))
+    assert 0 <= starts.diff().min() <= starts.diff().max() <= 3
     assert torch.equal(starts[first], offsets)
     assert torch.equal(numbers, torch.arange(len(starts) - 1))
 
 
+def cut(*offsets):
+    return cut_rows(torch.tensor(offsets), offsets[-1])
+
+
 def test_rows_that_fit_into_a_piece_stay_whole():
-    assert cut_rows(torch.tensor([0, 128, 128, 130])) is None
-    assert cut_rows(torch.tensor([0, 129])) is not None
-    assert cut_rows(torch.zeros(1, dtype=torch.int64)) is None
+    assert cut(0, 128, 128, 130) is None
+    assert cut(0, 129) is not None
+    assert cut(0) is None
 
 
 def test_other_devices_are_not_asked_how_long_rows_are():
-    assert cut_rows(torch.empty(4, dtype=torch.int64, device="meta")) is None
+    pieces = cut_rows(torch.empty(4, dtype=torch.int64, device="meta"), 1000)
+    assert [len(one) for one in pieces] == [3 + 7 + 1, 3 + 7, 4]
 
 
 @pytest.mark.parametrize("lengths", [[700, 0, 1, 20], [0, 0, 300], [129], [128, 256, 257]])
 def test_sums_of_pieces_are_those_of_rows(lengths):
     dense, offsets, indices, values = arrays(lengths, 6)
-    sums = split_bag_sums(dense, cut_rows(offsets), indices, values)
+    sums = split_bag_sums(dense, cut_rows(offsets, len(indices)), indices, values)
     expected = bag_sums(dense.double(), offsets, indices, values.double())
     torch.testing.assert_close(sums.double(), expected, rtol=1e-6, atol=1e-5)
     torch.testing.assert_close(sums, bag_sums(dense, offsets, indices, values), rtol=1e-6, atol=1e-5)
@@ -57,7 +62,7 @@ HALVES = [(torch.bfloat16, 2e-2), (torch.float16, 2e-3)]
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-14), *HALVES])
 def test_pieces_take_values_of_every_type(dtype, tolerance):
     dense, offsets, indices, values = arrays([400, 0, 3], 6, dtype)
-    sums = split_bag_sums(dense, cut_rows(offsets), indices, values)
+    sums = split_bag_sums(dense, cut_rows(offsets, len(indices)), indices, values)
     expected = bag_sums(dense.double(), offsets, indices, values.double())
     assert sums.dtype == dtype
     torch.testing.assert_close(sums.double(), expected, rtol=tolerance, atol=20 * tolerance)

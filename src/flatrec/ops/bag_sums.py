@@ -55,7 +55,7 @@ def split_bag_sums(
 
 
 class Pieces(NamedTuple):
-    """Rows that were cut into pieces.
+    """Rows that were cut into pieces. The last row gets the empty pieces at the end, too.
 
     Args:
         starts: where each piece begins among the entries, and the end of the last one.
@@ -68,20 +68,27 @@ class Pieces(NamedTuple):
     offsets: Int[Tensor, "n_rows_plus_1"]
 
 
-def cut_rows(offsets: Int[Tensor, "n_rows_plus_1"]) -> Pieces | None:
-    """Cut rows into pieces of at most ``PIECE_ENTRIES`` entries; ``None`` if no row is longer.
+def cut_rows(offsets: Int[Tensor, "n_rows_plus_1"], n_entries: int) -> Pieces | None:
+    """Cut rows into pieces of at most ``PIECE_ENTRIES`` entries.
 
-    To ask another device than the CPU how long rows are would be to wait for it: there, and in compiled code, rows stay
-    whole.
+    The number of pieces follows from the sizes alone, so that no device is waited for; the last ones are empty.
+
+    Args:
+        offsets: where each row begins among the entries, and the end of the last one.
+        n_entries: number of entries.
+
+    Returns:
+        The pieces; ``None`` where it is known that no row is longer than one, which only the CPU is asked, and in
+        compiled code, which does not move matrices to other devices.
     """
-    if offsets.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
     lengths = offsets.diff()
-    if not (lengths > PIECE_ENTRIES).any():
+    if torch.compiler.is_compiling() or (offsets.device.type == "cpu" and not (lengths > PIECE_ENTRIES).any()):
         return None
     counts = (lengths + PIECE_ENTRIES - 1) // PIECE_ENTRIES
     first = torch.cat([counts.new_zeros(1), counts.cumsum(0, dtype=counts.dtype)])
-    rows = torch.repeat_interleave(counts)
-    numbers = torch.arange(len(rows), dtype=offsets.dtype)
+    n_pieces = len(lengths) + n_entries // PIECE_ENTRIES
+    numbers = torch.arange(n_pieces, dtype=offsets.dtype, device=offsets.device)
+    rows = torch.searchsorted(first, numbers, right=True) - 1
     starts = offsets.index_select(0, rows) + PIECE_ENTRIES * (numbers - first.index_select(0, rows))
-    return Pieces(torch.cat([starts, offsets[-1:]]), numbers, first)
+    starts = torch.cat([starts, offsets[-1:]]).clamp_max(n_entries)
+    return Pieces(starts, numbers, torch.cat([first[:-1], first.new_full((1,), n_pieces)]))

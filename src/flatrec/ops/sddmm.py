@@ -95,7 +95,7 @@ class _Order(nn.Module):
         offsets = row_offsets(ends, n_rows).to(kind)
         self.register_buffer("offsets", offsets, persistent=False)
         self.register_buffer("others", others[order].to(kind), persistent=False)
-        self.pieces = PieceBuffers(cut_rows(offsets))
+        self.pieces = PieceBuffers(cut_rows(offsets, len(ends)))
 
     @property
     def arrays(self) -> list[Tensor]:

@@ -83,18 +83,18 @@ class CSRMatrix(nn.Module):
         offsets: where each row begins, and the end of the last one.
         indices: the column of each entry.
         values: the value of each entry.
-        pieces: its long rows in pieces, for other devices than the CPU; ``None`` if rows stay whole.
+        cut: whether long rows are cut for other devices than the CPU, which pays if the matrix is used more than once.
     """
 
     offsets: Int[Tensor, "n_rows_plus_1"]
     indices: Int[Tensor, "n_entries"]
     values: Float[Tensor, "n_entries"]
 
-    def __init__(self, offsets: Tensor, indices: Tensor, values: Tensor, pieces: Pieces | None = None) -> None:
+    def __init__(self, offsets: Tensor, indices: Tensor, values: Tensor, *, cut: bool = True) -> None:
         super().__init__()
         for name, buffer in (("offsets", offsets), ("indices", indices), ("values", values)):
             self.register_buffer(name, buffer, persistent=False)
-        self.pieces = PieceBuffers(pieces)
+        self.pieces = PieceBuffers(cut_rows(offsets, len(indices)) if cut else None)
 
     @property
     def arrays(self) -> list[Tensor]:
@@ -129,8 +129,7 @@ def row_offsets(ends: Int64[Tensor, "n_entries"], n_rows: int) -> Int64[Tensor, 
 def _csr(matrix: sparse.csr_array) -> CSRMatrix:
     kind = np.int32 if matrix.nnz < 2**31 and matrix.shape[1] < 2**31 else np.int64
     arrays = (matrix.indptr.astype(kind), matrix.indices.astype(kind), matrix.data.astype(np.float32))
-    offsets, indices, values = (torch.from_numpy(array) for array in arrays)
-    return CSRMatrix(offsets, indices, values, cut_rows(offsets))
+    return CSRMatrix(*(torch.from_numpy(array) for array in arrays))
 
 
 def spmm(
@@ -153,11 +152,11 @@ def row_differences(
     columns = torch.stack([rows, subtracted], dim=1).flatten()
     signs = torch.tensor([1.0, -1.0], dtype=table.dtype, device=table.device).repeat(len(rows))
     offsets = torch.arange(0, len(columns) + 1, 2, device=table.device)
-    matrix = CSRMatrix(offsets, columns, signs)
+    matrix = CSRMatrix(offsets, columns, signs, cut=False)
     if not table.requires_grad:
         return cast(Tensor, matrix(table))
     order = columns.argsort()
-    return spmm(table, matrix, CSRMatrix(row_offsets(columns, len(table)), order // 2, signs[order]))
+    return spmm(table, matrix, CSRMatrix(row_offsets(columns, len(table)), order // 2, signs[order], cut=False))
 
 
 def _empty_product(dense: Tensor, matrix: list[Tensor], _transposed: list[Tensor]) -> Tensor:
