@@ -142,3 +142,20 @@ def test_without_the_private_operation_products_and_gradients_are_those_of_torch
         *(torch.autograd.grad(product, (rows, weight), gradient) for product in (ours, wanted)), strict=True
     ):
         close(of_ours, of_torch)
+
+
+@pytest.mark.usefixtures("library")
+def test_blocks_of_columns_give_the_product_of_the_table_that_holds_them():
+    blocks = [laid(6, 4, "by row"), laid(6, 2, "by row"), laid(6, 1, "by row")]
+    weight, bias = laid(3, 7, "by row").requires_grad_(), torch.randn(3, requires_grad=True)
+    ours, wanted = matmul.linear_of_blocks(blocks, weight, bias), F.linear(torch.cat(blocks, dim=1), weight, bias)
+    close(ours, wanted)
+    for of_ours, of_torch in zip(
+        *(torch.autograd.grad(one.sum(), (weight, bias)) for one in (ours, wanted)), strict=True
+    ):
+        close(of_ours, of_torch)
+
+
+def test_blocks_of_columns_are_one_product_elsewhere():
+    blocks = [torch.empty(6, 4, device="meta"), torch.empty(6, 2, device="meta")]
+    assert matmul.linear_of_blocks(blocks, torch.empty(3, 6, device="meta")).shape == (6, 3)

@@ -177,3 +177,10 @@ def test_the_gradient_of_row_differences_is_that_of_the_gathered_rows():
 def test_derivatives_of_row_differences_pass_the_numerical_check():
     assert torch.autograd.gradcheck(lambda rows: row_differences(rows, ROWS, SUBTRACTED), (table(),))
     assert torch.autograd.gradgradcheck(lambda rows: row_differences(rows, ROWS, SUBTRACTED) ** 2, (table(),))
+
+
+def test_row_differences_elsewhere_sort_nothing():
+    rows = table().detach().to("meta").requires_grad_()
+    differences = row_differences(rows, ROWS.to("meta"), SUBTRACTED.to("meta"))
+    assert differences.shape == (4, 5)
+    assert torch.autograd.grad(differences.sum(), rows)[0].shape == rows.shape

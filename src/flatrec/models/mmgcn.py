@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,12 +21,11 @@ from flatrec.models.features import FeatureTables
 from flatrec.models.layers import xavier_linear, xavier_normal
 from flatrec.models.losses import beside_preferences, gather_embeddings, image_square, mean_squares
 from flatrec.models.settings import FeatureConfig, GraphConfig, GraphDropoutConfig, WeightedEdgesConfig
-from flatrec.ops.matmul import Linear, linear, matmul
+from flatrec.ops.bipartite import as_tables, neighbor_products, split_table
+from flatrec.ops.matmul import Linear, linear_of_blocks
 from flatrec.ops.normalize import l2_normalize
 from flatrec.ops.spmm import Graph
 from flatrec.utils.ranges import NonNegativeFloat, PositiveInt, PositiveLayerCount
-
-Sides: TypeAlias = tuple[Tensor, Tensor]  # rows of users, rows of items
 
 
 class MMGCN(Model):
@@ -126,13 +125,13 @@ class MMGCN(Model):
 
     def encode(self) -> Encoded:
         """The mean over modalities."""
-        ids = self.nodes.split(self.sizes)
+        ids = split_table(self.nodes, self.sizes)
         to_users, to_items = (cast(Graph, graph) for graph in self.graphs.current())
         outcomes = []
         tables = zip(self.features.names, self.features(), self.preferences, self.networks, strict=True)
         for name, table, preference, network in tables:
             items = l2_normalize(self.maps[name](table)) if name in self.maps else table
-            hidden = l2_normalize(preference), items
+            hidden = as_tables(l2_normalize(preference), items)
             for layer in cast(nn.ModuleList, network):
                 hidden = layer(to_users, to_items, hidden, ids)
             outcomes.append(torch.cat(hidden))
@@ -165,21 +164,12 @@ class _Layer(nn.Module):
         # The release draws the first of these otherwise than the rest.
         self.joined = xavier_linear(width + dim, dim) if first else Linear(width + dim, dim)
 
-    def forward(self, to_users: Graph, to_items: Graph, hidden: Sides, ids: Sides) -> Sides:
-        """Users and items after the layer, and before it."""
-        users, items = hidden
-        # The wide product is taken on the side that is the smaller, before or after the means.
-        if len(items) <= len(users):
-            means = to_users(matmul(items, self.convolution)), matmul(to_items(users), self.convolution)
-        else:
-            means = matmul(to_users(items), self.convolution), to_items(matmul(users, self.convolution))
-        ends = zip(means, hidden, ids, strict=True)
-        of_users, of_items = (self._joined(mean, before, own) for mean, before, own in ends)
-        return of_users, of_items
+    def forward(self, to_users: Graph, to_items: Graph, hidden: list[Tensor], ids: list[Tensor]) -> list[Tensor]:
+        """The tables of users and items after the layer, given those before it."""
+        means = neighbor_products(to_users, to_items, hidden, self.convolution)
+        return [self._joined(*rows) for rows in zip(means, hidden, ids, strict=True)]
 
     def _joined(self, mean: Tensor, before: Tensor, ids: Tensor) -> Tensor:
         near = F.dropout(F.leaky_relu(mean, inplace=True), self.message_dropout, self.training)
         own = F.leaky_relu(self.own(before), inplace=True) + ids
-        of_near, of_own = self.joined.weight.tensor_split([near.shape[1]], dim=1)
-        # The two blocks of columns apart spare the wide table that holds both, and its gradient.
-        return F.leaky_relu(linear(own, of_own, self.joined.bias).add_(linear(near, of_near)), inplace=True)
+        return F.leaky_relu(linear_of_blocks([near, own], self.joined.weight, self.joined.bias), inplace=True)

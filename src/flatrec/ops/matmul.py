@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from flatrec.ops.dispatch import has_kernel
+from flatrec.ops.operator import operator
 
 WORTHWHILE = 2**18  # number of multiplications from which the choice is worth its microseconds
 
@@ -31,8 +33,25 @@ def linear(
 ) -> Float[Tensor, "n m"]:
     """Return ``rows @ weight.T + bias`` by the same choice as :func:`matmul`."""
     if _suited(rows, weight):
-        return cast(Tensor, _Linear.apply(rows, weight, bias))  # type: ignore[no-untyped-call]
+        return _linear(rows, weight, bias)
     return nn.functional.linear(rows, weight, bias)
+
+
+def linear_of_blocks(
+    blocks: Sequence[Float[Tensor, "n _"]], weight: Float[Tensor, "m k"], bias: Float[Tensor, "m"] | None = None
+) -> Float[Tensor, "n m"]:
+    """Return :func:`linear` of blocks of columns that together have the columns of ``weight``.
+
+    On a CPU, products of each block spare the wide table that holds all of them, and its gradient; elsewhere, one
+    product takes fewer operations.
+    """
+    if weight.device.type != "cpu":
+        return linear(torch.cat(list(blocks), dim=1), weight, bias)
+    *firsts, last = zip(blocks, weight.split([block.shape[1] for block in blocks], dim=1), strict=True)
+    total = linear(*last, bias)
+    for block, columns in firsts:
+        total.add_(linear(block, columns))
+    return total
 
 
 def linear_of_some(rows: Float[Tensor, "n k"], weight: Float[Tensor, "m k"], n_all: int) -> Float[Tensor, "n m"]:
@@ -52,22 +71,28 @@ class Linear(nn.Linear):
         return linear(rows, self.weight, self.bias)
 
 
-class _Linear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: ANN401
-        ctx.save_for_backward(rows, weight)
-        return _product(rows, weight, bias)
+def _empty_product(rows: Tensor, weight: Tensor, _bias: Tensor | None) -> Tensor:
+    return rows.new_empty(rows.shape[0], weight.shape[0])
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # noqa: ANN401
-        rows, weight = ctx.saved_tensors
-        (gradient,) = gradients
-        of_rows, of_weight, of_bias = ctx.needs_input_grad
-        return (
-            linear(gradient, weight.T) if of_rows else None,
-            linear(gradient.T, rows.T) if of_weight else None,
-            gradient.sum(dim=0) if of_bias else None,
-        )
+
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], _output: Tensor) -> None:  # noqa: ANN401
+    ctx.save_for_backward(*inputs[:2])
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # noqa: ANN401
+    rows, weight = ctx.saved_tensors
+    of_rows, of_weight, of_bias = ctx.needs_input_grad
+    return (
+        linear(gradient, weight.T) if of_rows else None,
+        linear(gradient.T, rows.T) if of_weight else None,
+        gradient.sum(dim=0) if of_bias else None,
+    )
+
+
+@operator("linear(Tensor rows, Tensor weight, Tensor? bias) -> Tensor", _empty_product, _save, _backward)
+def _linear(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the product by oneDNN, or by torch's default library where compiled code did not ask which one pays."""
+    return _product(rows, weight, bias) if onednn_pays() else nn.functional.linear(rows, weight, bias)
 
 
 def _product(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -89,13 +114,12 @@ def _onednn(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _suited(rows: Tensor, weight: Tensor, n_all: int | None = None) -> bool:
-    return (
+    return bool(
         rows.device.type == weight.device.type == "cpu"
         and rows.dtype == weight.dtype == torch.float32
         and rows.numel() * (len(weight) if n_all is None else n_all) >= WORTHWHILE
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()  # which chooses for itself
-        and onednn_pays()
+        and (torch.compiler.is_compiling() or onednn_pays())  # a compiler cannot look into files; the kernel asks
     )
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from flatrec.ops.columns import current_group
+from flatrec.ops.operator import operator
 from flatrec.ops.process_group import ProcessGroup
 
 SHORTEST = 1e-12  # rows below count as this long, so that a row of zeros stays what it is
@@ -22,7 +23,8 @@ def l2_normalize(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
     to any order. In float32 at least: half precision squares short rows to zero.
     """
     kind = torch.promote_types(rows.dtype, torch.float32)
-    return cast(Tensor, _Unit.apply(rows.to(kind)))  # type: ignore[no-untyped-call]
+    outcome, _ = _unit(rows.to(kind))
+    return outcome
 
 
 def unit_rows(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
@@ -42,34 +44,53 @@ def l2_normalize_(rows: Float[Tensor, "n width"]) -> Float[Tensor, "n width"]:
     return rows
 
 
-class _Unit(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:  # noqa: ANN401
-        outcome = torch.empty_like(rows)
-        factors = rows.new_empty(len(rows), 1)
-        size = _size(rows)
-        for block, out, factor in zip(rows.split(size), outcome.split(size), factors.split(size), strict=True):
-            torch.linalg.vector_norm(block, dim=1, keepdim=True, out=factor)
-            factor.clamp_min_(SHORTEST).reciprocal_()
-            torch.mul(block, factor, out=out)
-        ctx.save_for_backward(rows, factors)
-        return outcome
+def _empty_gradient(_gradient: Tensor, rows: Tensor, _factors: Tensor) -> Tensor:
+    return torch.empty_like(rows)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
-        rows, factors = ctx.saved_tensors
-        (gradient,) = gradients
-        if torch.is_grad_enabled():  # it will be differentiated itself
-            factors = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(SHORTEST).reciprocal()
-            ends = rows * factors
-            return cast(Tensor, (gradient - ends * (gradient * ends).sum(dim=1, keepdim=True)) * factors)
-        outcome = torch.empty_like(rows)
-        size = _size(rows)
-        blocks = zip(*(tensor.split(size) for tensor in (gradient, rows, factors, outcome)), strict=True)
-        for slope, block, factor, out in blocks:
-            along = (slope * block).sum(dim=1, keepdim=True).mul_(factor * factor)
-            torch.addcmul(slope, block, along, value=-1, out=out).mul_(factor)
-        return outcome
+
+@operator("l2_normalize_backward(Tensor gradient, Tensor rows, Tensor factors) -> Tensor", _empty_gradient)
+def _gradient(gradient: Tensor, rows: Tensor, factors: Tensor) -> Tensor:
+    outcome = torch.empty_like(rows)
+    size = _size(rows)
+    blocks = zip(*(tensor.split(size) for tensor in (gradient, rows, factors, outcome)), strict=True)
+    for slope, block, factor, out in blocks:
+        along = (slope * block).sum(dim=1, keepdim=True).mul_(factor * factor)
+        torch.addcmul(slope, block, along, value=-1, out=out).mul_(factor)
+    return outcome
+
+
+def _empty_unit(rows: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(rows), rows.new_empty(rows.shape[0], 1)
+
+
+def _save(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:  # noqa: ANN401
+    ctx.mark_non_differentiable(output[1])  # nothing but the gradient reads the factors
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs, output[1])
+
+
+def _backward(ctx: Any, gradient: Tensor | None, _of_factors: None) -> tuple[Tensor | None]:  # noqa: ANN401
+    if gradient is None:
+        return (None,)
+    rows, factors = ctx.saved_tensors
+    if torch.is_grad_enabled():  # it will be differentiated itself
+        factors = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(SHORTEST).reciprocal()
+        ends = rows * factors
+        return ((gradient - ends * (gradient * ends).sum(dim=1, keepdim=True)) * factors,)
+    return (_gradient(gradient, rows, factors),)
+
+
+@operator("l2_normalize(Tensor rows) -> (Tensor, Tensor)", _empty_unit, _save, _backward)
+def _unit(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows divided by their lengths, and what they were multiplied with."""
+    outcome = torch.empty_like(rows)
+    factors = rows.new_empty(len(rows), 1)
+    size = _size(rows)
+    for block, out, factor in zip(rows.split(size), outcome.split(size), factors.split(size), strict=True):
+        torch.linalg.vector_norm(block, dim=1, keepdim=True, out=factor)
+        factor.clamp_min_(SHORTEST).reciprocal_()
+        torch.mul(block, factor, out=out)
+    return outcome, factors
 
 
 class _SharedUnit(torch.autograd.Function):
@@ -92,4 +113,4 @@ class _SharedUnit(torch.autograd.Function):
 
 def _size(rows: Tensor) -> int:
     """Return the rows of a block; only the CPU works in blocks, other devices need whole tensors to be busy."""
-    return max(1, BLOCK_ENTRIES // max(1, rows.shape[1]) if rows.device.type == "cpu" else len(rows))
+    return int(max(1, BLOCK_ENTRIES // max(1, rows.shape[1]) if rows.device.type == "cpu" else len(rows)))

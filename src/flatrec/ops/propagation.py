@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.ops.columns import row_cosines
-from flatrec.ops.spmm import CSRMatrix, Graph
+from flatrec.ops.operator import operator
+from flatrec.ops.spmm import Graph, product
 
 Reduction: TypeAlias = Literal["mean", "sum", "last"]
 
@@ -47,7 +48,7 @@ def propagate(
         return x
     scale = 1 / (n_layers + 1) if reduce == "mean" else 1.0
     x = x.to(graph.matrix.values.dtype)
-    return cast(Tensor, _ScaledSum.apply(x, graph.matrix, graph.transposed, n_layers, scale))  # type: ignore[no-untyped-call]
+    return _scaled_sum(x, graph.matrix.arrays, graph.transposed.arrays, n_layers, scale)
 
 
 def propagate_by_similarity(
@@ -84,28 +85,37 @@ def _propagate_with_dropout(
     return total / len(layers) if reduce == "mean" else total
 
 
-class _ScaledSum(torch.autograd.Function):
-    """scale * (X + M(X + M(X + ...))), and the same with the transpose for the gradient.
+def _empty_sum(x: Tensor, *_settings: object) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], _output: Tensor) -> None:  # noqa: ANN401
+    _, matrix, transposed, *settings = inputs
+    ctx.settings = (transposed, matrix, *settings)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+    return _scaled_sum(gradient, *ctx.settings), None, None, None, None
+
+
+@operator(
+    "propagate(Tensor x, Tensor[] matrix, Tensor[] transposed, int n_layers, float scale) -> Tensor",
+    _empty_sum,
+    _save,
+    _backward,
+)
+def _scaled_sum(  # noqa: PLR0917 - operators take everything by position
+    x: Tensor,
+    matrix: list[Tensor],
+    transposed: list[Tensor],  # noqa: ARG001 - for the gradient
+    n_layers: int,
+    scale: float,
+) -> Tensor:
+    """Scale * (X + M(X + M(X + ...))), and the same with the transpose for the gradient.
 
     Written so, a layer costs one product and one addition in place, and nothing is kept for the gradient.
     """
-
-    @staticmethod
-    def forward(  # noqa: PLR0917 - torch passes everything by position
-        ctx: Any,  # noqa: ANN401
-        x: Tensor,
-        matrix: CSRMatrix,
-        transposed: CSRMatrix,
-        n_layers: int,
-        scale: float,
-    ) -> Tensor:
-        ctx.settings = (transposed, matrix, n_layers, scale)
-        total = x
-        for _ in range(n_layers):
-            total = matrix(total).add_(x)
-        return total if scale == 1 else total.mul_(scale)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        gradient = _ScaledSum.apply(gradients[0], *ctx.settings)  # type: ignore[no-untyped-call]
-        return cast(Tensor, gradient), None, None, None, None
+    total = x
+    for _ in range(n_layers):
+        total = product(total, matrix, split=x.device.type != "cpu").add_(x)
+    return total if scale == 1 else total.mul_(scale)

@@ -8,11 +8,19 @@ from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from flatrec.ops.operator import operator
+
 SMALL = 2**14  # scores up to which all are searched, as each operation takes longer than what it saves
 GROUP = 8  # columns whose largest score stands for all of them at first
 NO_KEY = np.iinfo(np.int64).min
 
 
+def _empty_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    values = scores.new_empty(scores.shape[0], k)
+    return values, torch.empty_like(values, dtype=torch.int64)
+
+
+@operator("stable_topk(Tensor scores, int k) -> (Tensor, Tensor)", _empty_topk)
 def stable_topk(
     scores: Float[Tensor, "n_rows n_columns"], k: int
 ) -> tuple[Float[Tensor, "n_rows k"], Int64[Tensor, "n_rows k"]]:
