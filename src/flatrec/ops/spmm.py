@@ -65,6 +65,13 @@ class CSRMatrix(nn.Module):
         super().__init__()
         for name, buffer in (("offsets", offsets), ("indices", indices), ("values", values)):
             self.register_buffer(name, buffer, persistent=False)
+        self._rounded: CSRMatrix | None = None
+
+    def rounded(self, dtype: torch.dtype) -> CSRMatrix:
+        """Return the same matrix with its entries in another type; the last one is kept."""
+        if self._rounded is None or self._rounded.values.dtype != dtype:
+            self._rounded = CSRMatrix(self.offsets, self.indices, self.values.to(dtype))
+        return self._rounded
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """Return the product with a dense matrix, not differentiable."""

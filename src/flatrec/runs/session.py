@@ -153,6 +153,7 @@ class Session:
             perturb_exclude=settings.perturb_exclude,
             grad_accumulation_steps=settings.grad_accumulation_steps,
             precision=settings.precision,
+            layer_precision=settings.layer_precision,
             weight_decay=objective.weight_decay(self.experiment),
         )
         return Trainer(
