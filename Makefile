@@ -29,8 +29,8 @@ bench: install runs/baby-like runs/clothing-like
 	$(BIN)/python benchmarks/products.py --out $(BENCH_OUT)/products.json
 	$(BIN)/python benchmarks/evaluation.py --data runs/baby-like --out $(BENCH_OUT)/evaluation.json
 	$(BIN)/python benchmarks/growth.py --out $(BENCH_OUT)/growth.json
-	$(BIN)/python benchmarks/growth.py --users 1000000 --items 200000 --interactions 20000000 --memory --steps 4 \
-		--out $(BENCH_OUT)/memory.json
+	$(BIN)/python benchmarks/large.py --memory --out $(BENCH_OUT)/memory.json
+	$(BIN)/python benchmarks/large.py --out $(BENCH_OUT)/large.json
 	$(BIN)/python benchmarks/strategies.py --data runs/baby-like --strategies sam,bsam,bsam+ \
 		--out $(BENCH_OUT)/strategies.json
 	$(BIN)/python benchmarks/steps.py --data runs/baby-like --out $(BENCH_OUT)/steps.json

@@ -1,39 +1,28 @@
-"""How LightGCN's epoch grows with interactions, columns, layers and batches, and what a very large one needs.
+"""How LightGCN's epoch grows with interactions, columns, layers and batches.
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py --out growth.json
-    OMP_NUM_THREADS=1 python benchmarks/growth.py --users 1000000 --items 200000 --interactions 20000000 --memory
 
-Without ``--memory``, sizes double from a base of Amazon Baby's size, with random interactions; a base epoch alternates
-with every other one, and the ratios to it are the result. The time of an epoch is that of its start plus all its steps
-at the mean of the measured ones. With twice the interactions and the same batch size it has twice the steps, each of
-which propagates over twice the interactions.
-
-With ``--memory`` one model of the given size takes a few steps, and every line says what has been added to the memory
-of the process since the line before, beside what the arrays that are known add up to. An evaluation of a thousand
-users stands at the end.
+Sizes double from a base of Amazon Baby's size, with random interactions; a base epoch alternates with every other one,
+and the ratios to it are the result. The time of an epoch is that of its start plus all its steps at the mean of the
+measured ones. With twice the interactions and the same batch size it has twice the steps, each of which propagates over
+twice the interactions.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
 from random_pairs import random_dataset
 from results import record
 from steps import Steps
-from torch import nn
 
 from flatrec.config import Component
 from flatrec.data.dataset import Dataset
-from flatrec.evaluation.evaluate import seen_mask
-from flatrec.evaluation.ranking import inner_product, rank
 from flatrec.utils.malloc import tune_malloc
-from flatrec.utils.provenance import peak_memory_mb
 
 BASE = {
     "users": 19_445,
@@ -91,55 +80,15 @@ def growth(rounds: int, count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def ledger(size: Mapping[str, int], count: int) -> Iterator[dict[str, Any]]:
-    """What each part of a run adds to the peak of the process, in MB."""
-    before = peak_memory_mb()
-
-    def line(what: str, known: float) -> dict[str, Any]:
-        nonlocal before
-        now = peak_memory_mb()
-        added, before = now - before, now
-        return {"what": what, "known_mb": round(known / 2**20), "added_mb": round(added), "peak_mb": round(now)}
-
-    yield line("libraries", 0)
-    dataset = dataset_of(size)
-    interactions = dataset.interactions
-    yield line("interactions, with what drawing and checking them needs", (4 + 4 + 1) * len(interactions))
-    steps = steps_of(size, dataset)
-    table = 4 * parameters(steps.model)
-    entries = 2 * interactions.count("train") * 8 + 4 * (size["users"] + size["items"])
-    sampler = 8 * 3 * interactions.count("train")
-    yield line("model, graph and sampler, with what building them needs", table + entries + 2 * sampler)
-    seconds = steps.mean(count)
-    yield line("steps: gradient, two moments, layers", (1 + 2 + 3) * table)
-    yield {"steps": count, "seconds_a_step": round(seconds, 3), "epoch_hours": round(len(steps) * seconds / 3600, 2)}
-    model = steps.model.eval()
-    with torch.no_grad():
-        users, items = model.user_item_embeddings(model.encode())
-        started = time.perf_counter()
-        rank(inner_product(users, items), torch.arange(1000), 20, seen_mask(interactions, "valid", "train"))
-    yield line("ranking", 0)
-    yield {"ranked_users": 1000, "seconds": round(time.perf_counter() - started, 2), "parameters": parameters(model)}
-
-
-def parameters(model: nn.Module) -> int:
-    """How many numbers are trained."""
-    return sum(one.numel() for one in model.parameters())
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a JSON line a row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in BASE.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     tune_malloc()
-    size = {name: getattr(given, name) for name in BASE}
-    record(ledger(size, given.steps) if given.memory else growth(given.rounds, given.steps), given.out, size=size)
+    record(growth(given.rounds, given.steps), given.out, size=BASE)
 
 
 if __name__ == "__main__":

@@ -91,11 +91,14 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "epoch": "epoch, s",
         "epoch_ratio": "epoch, ratio",
     },
-    "memory": {
-        "what": "what",
-        "known_mb": "arrays known, MB",
-        "added_mb": "added to the peak, MB",
-        "peak_mb": "peak, MB",
+    "memory": {"part": "part", "held_mb": "held after it, MB", "peak_mb": "most within it, MB"},
+    "large": {
+        "batch_size": "batch",
+        "layers": "layers",
+        "step": "step, s",
+        "ratio": "against float32",
+        "steps": "steps per epoch",
+        "epoch_minutes": "epoch, minutes",
     },
     "compiled": {
         "model": "model",

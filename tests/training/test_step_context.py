@@ -7,8 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flatrec.models import LightGCN
 from flatrec.ops.param_vector import blend, cosine, dot, ema_update, lerp_, norm, plus_scaled
 from flatrec.strategies import NonFiniteGradientError
+from flatrec.testing import block_dataset, whole_batch
 from flatrec.training.optimizers import make, settings
 from flatrec.training.step_context import TrainStepContext
 from tests.strategies.problems import Quadratic, batch, flat
@@ -166,3 +168,13 @@ def test_vector_algebra_treats_a_list_as_one_vector():
     moved = [part.clone() for part in other]
     lerp_(moved, one, 0.25)
     assert torch.equal(moved[1], blend(one, other, 0.25)[1])
+
+
+def test_layers_of_lower_precision_are_those_of_steps_alone():
+    dataset, model = block_dataset(), LightGCN(block_dataset(), LightGCN.Config(embedding_dim=8))
+    exact, rounded = (context_of(model, layer_precision=kind) for kind in ("float32", "bfloat16"))
+    before = model.encode().node_embeddings
+    (_, ((gradient,),)), (_, ((other,),)) = (one.gradients(whole_batch(dataset)) for one in (exact, rounded))
+    assert 0 < (gradient - other).norm() / gradient.norm() < 0.01
+    assert other.dtype == torch.float32
+    assert torch.equal(model.encode().node_embeddings, before)

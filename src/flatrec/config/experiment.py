@@ -172,6 +172,9 @@ class Training(Config):
         precision: number type of matrix products; parameters and gradients stay float32. ``float16`` has a narrow
             range, which LGMRec overflows; ``bfloat16`` works for every model. ``tf32`` lets a GPU round the factors of
             float32 products to 10 bits; elsewhere it is ``float32``.
+        layer_precision: number type in which training stores the layers of the user-item graph that a model adds up
+            or averages; ``bfloat16`` makes steps faster if the graph or the embeddings are large, and rounds each layer
+            to 8 binary digits. Layers with message dropout and evaluations stay float32.
         deterministic: whether torch refuses algorithms whose results differ from run to run, which on a GPU are faster;
             on a CPU there are none in use.
         parallel: what several processes that ``torchrun`` starts share: nothing (``none``, for a single process), the
@@ -209,6 +212,7 @@ class Training(Config):
     second_batch: Literal["independent", "split"] = "independent"
     weighted_sampling: bool = False
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
+    layer_precision: Literal["float32", "bfloat16"] = "float32"
     deterministic: bool = False
     parallel: Literal["none", "columns", "batches"] = "none"
     checkpoint_every: PositiveInt = 1

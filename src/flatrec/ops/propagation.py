@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from flatrec.ops.columns import row_cosines
+from flatrec.ops.layer_storage import layer_dtype, layer_sum
 from flatrec.ops.operator import operator
 from flatrec.ops.spmm import Graph, product
 
@@ -28,6 +29,7 @@ def propagate(
     """Return what ``n_layers`` products with the graph M make of X, reduced over the layers.
 
     With dropout the layers are X_0 = X and X_l = dropout(M X_(l-1)), each mask drawn from torch's global generator.
+    Without, ``mean`` and ``sum`` store the layers in the type of :func:`flatrec.ops.layer_storage.layers_stored_as`.
 
     Args:
         graph: M.
@@ -48,6 +50,8 @@ def propagate(
         return x
     scale = 1 / (n_layers + 1) if reduce == "mean" else 1.0
     x = x.to(graph.matrix.values.dtype)
+    if (dtype := layer_dtype()) is not None:
+        return layer_sum(graph, x, n_layers, scale=scale, dtype=dtype)
     return _scaled_sum(x, graph.matrix.arrays, graph.transposed.arrays, n_layers, scale)
 
 

@@ -103,11 +103,19 @@ class CSRMatrix(nn.Module):
         for name, buffer in (("offsets", offsets), ("indices", indices), ("values", values)):
             self.register_buffer(name, buffer, persistent=False)
         self.pieces = PieceBuffers(cut_rows(offsets, len(indices)) if cut else None)
+        self._rounded: CSRMatrix | None = None
 
     @property
     def arrays(self) -> list[Tensor]:
         """The three arrays, and those of the pieces if there are any, as operators take them."""
         return [self.offsets, self.indices, self.values, *self.pieces.arrays]
+
+    def rounded(self, dtype: torch.dtype) -> CSRMatrix:
+        """Return the same matrix with its entries in another type; the last one is kept."""
+        if self._rounded is None or self._rounded.values.dtype != dtype:
+            self._rounded = CSRMatrix(self.offsets, self.indices, self.values.to(dtype), cut=False)
+            self._rounded.pieces = self.pieces
+        return self._rounded
 
     def forward(self, dense: Float[Tensor, "n_columns width"]) -> Float[Tensor, "n_rows width"]:
         """Return the product with a dense matrix, not differentiable."""

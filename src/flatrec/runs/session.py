@@ -155,6 +155,7 @@ class Session:
             perturb_exclude=settings.perturb_exclude,
             grad_accumulation_steps=settings.grad_accumulation_steps,
             precision=settings.precision,
+            layer_precision=settings.layer_precision,
             weight_decay=objective.weight_decay(self.experiment),
             portions=Portions(group) if group is not None and by == "batches" else None,
         )

@@ -15,6 +15,7 @@ from flatrec.data.batches import Batch
 from flatrec.models.base import Encoded, Model
 from flatrec.ops.columns import column_norm
 from flatrec.ops.foreach import foreach
+from flatrec.ops.layer_storage import layers_stored_as
 from flatrec.ops.param_vector import Vector, norm, times
 from flatrec.ops.scalars import Scalar, add_scaled, at_hand
 from flatrec.parallel.portions import Portions
@@ -27,6 +28,7 @@ from flatrec.utils import devices
 from flatrec.utils.messages import shortlist
 
 Precision: TypeAlias = Literal["float32", "tf32", "bfloat16", "float16"]
+LayerPrecision: TypeAlias = Literal["float32", "bfloat16"]
 
 LOSS_SCALE = 2.0**10  # keeps small float16 gradients from vanishing; fixed, so that a resumed run needs no state of it
 
@@ -53,6 +55,7 @@ class TrainStepContext:
             rounding; a contrast within the batch, or a penalty on the norm of its rows, sees its portion only.
         precision: what matrix products are computed in; parameters and gradients stay float32. ``tf32`` is left to
             :func:`flatrec.utils.devices.numerics`.
+        layer_precision: what propagation stores its layers in (:mod:`flatrec.ops.layer_storage`).
         weight_decay: weight of the decoupled decay of :func:`flatrec.training.weight_decay.decay_weights`.
         portions: what this process computes of a gradient, if several compute it: ``grad_accumulation_steps`` portions
             of each batch. None if it computes gradients alone.
@@ -81,6 +84,7 @@ class TrainStepContext:
         perturb_exclude: Sequence[str] = (),
         grad_accumulation_steps: int = 1,
         precision: Precision = "float32",
+        layer_precision: LayerPrecision = "float32",
         weight_decay: float = 0.0,
         portions: Portions | None = None,
     ) -> None:
@@ -108,6 +112,7 @@ class TrainStepContext:
         self.same_dropout_mask = same_dropout_mask
         self.grad_accumulation_steps = grad_accumulation_steps
         self.precision = precision
+        self.layer_dtype = torch.bfloat16 if layer_precision == "bfloat16" else torch.float32
         self.weight_decay = weight_decay
         self.portions = portions
         self.merges_backward = (
@@ -201,11 +206,14 @@ class TrainStepContext:
             gradients = gradients or added_gradients
         return (losses, gradients) if divided is None else divided.sums(losses, gradients, self.params, len(batches))
 
-    def autocast(self) -> torch.autocast:
-        """Context manager in which matrix products have the precision of the settings."""
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Context manager in which matrix products and layers have the precision of the settings."""
         kind = torch.bfloat16 if self.precision == "bfloat16" else torch.float16
         enabled = self.precision not in ("float32", "tf32")
-        return torch.autocast(self.params[0].device.type, dtype=kind, enabled=enabled)
+        products = torch.autocast(self.params[0].device.type, dtype=kind, enabled=enabled)
+        with products, layers_stored_as(self.layer_dtype):
+            yield
 
     @contextmanager
     def perturbed(self, direction: Vector, scale: Scalar = 1.0) -> Iterator[None]:
