@@ -87,7 +87,8 @@ class _EncodedGradient:
 def _gradient_of(context: TrainStepContext, leaves: Leaves, batch: Batch) -> GradientOf:
     """The loss of a batch, and its gradient by the encoded tensors and directly by the parameters."""
     gradients = GatheredGradients([*leaves.values, *context.params])
-    return gradients.of(partial(context.objective.loss, leaves.encoded, batch))
+    with context.autocast():
+        return gradients.of(partial(context.objective.loss, leaves.encoded, batch))
 
 
 def _pulled_back(

@@ -165,9 +165,10 @@ class TrainStepContext:
         return first_and_known_second(self, first, second, kappa)
 
     def encode(self) -> Encoded:
-        """What the objective encodes, with the dropout masks of this step."""
+        """What the objective encodes, with the dropout masks of this step and the precision of the settings."""
         self.seed_dropout()
-        return self.objective.encode()
+        with self.autocast():
+            return self.objective.encode()
 
     def _weighted_gradients(
         self, batches: Sequence[Batch], weights: Sequence[float]
