@@ -76,7 +76,7 @@ def results(
             running.remove(first)
             yield ray.get(first)
     except ray.exceptions.RayTaskError as error:  # what a job raises is sent as a value, so that no job has begun
-        reason = str(error.cause).strip().splitlines()[-1]
+        reason = (str(error.cause).strip() or type(error.cause).__name__).splitlines()[-1]
         raise RuntimeError(
             f"a worker of the Ray cluster cannot begin its job ({reason}); install the same packages on all machines"
         ) from None
