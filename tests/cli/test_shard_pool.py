@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,8 @@ def raw(tmp_path, monkeypatch):
     (tmp_path / "items.csv").write_text("sku\n" + "".join(f"s{n}\n" for n in range(N_ITEMS)))
     for n in range(1, N_ITEMS):
         Image.new("RGB", (8, 8), (n, 2 * n, 3 * n)).save(tmp_path / "images" / f"s{n}.png")
+    here = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(here), *sys.path[1:]]))  # where workers find this module
     monkeypatch.chdir(tmp_path)  # workers find relative paths too
     return tmp_path
 

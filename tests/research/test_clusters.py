@@ -16,6 +16,7 @@ import optuna
 import pytest
 
 from flatrec.data.formats import mmrec
+from flatrec.research.execution import Workers, execute
 from flatrec.research.reporting import study_result
 from flatrec.research.sweeps.trials import TIE_BREAKER
 from flatrec.testing import block_dataset
@@ -127,6 +128,16 @@ def test_a_study_over_two_ray_nodes_is_completed_though_one_is_killed(folder, ra
     after = results("torn")
     assert len(after) == 12
     assert before.items() <= after.items()
+
+
+def test_a_package_that_the_machines_of_a_cluster_lack_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    (tmp_path / "only_here.py").write_text("def task(job):\n    return job\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from only_here import task
+
+    with pytest.raises(RuntimeError, match=r"cannot begin its job \(.*No module named 'only_here'\); install the same"):
+        execute(task, [1, 2], Workers(2, "ray"), lambda *_: None)
 
 
 def test_a_study_over_a_dask_cluster_comes_to_the_same(folder):

@@ -91,11 +91,13 @@ def encode_table(
     with VectorCache(default_path()) as users, shards.joined(out, loaded.fingerprint, users) as cache:
         settings = EncodingSettings(cache, options.batch_size, options.workers)
         if items.texts is not None:
+            text = loaded.text  # before the display of the progress opens
             with progress("texts", len(items.texts)) as on_items:
-                reports.append(encode_texts(items.texts, loaded.text, out, settings._replace(on_items=on_items)))
+                reports.append(encode_texts(items.texts, text, out, settings._replace(on_items=on_items)))
         if items.images is not None:
+            image = loaded.image
             with progress("images", len(items.images)) as on_items:
-                reports.append(encode_images(items.images, loaded.image, out, settings._replace(on_items=on_items)))
+                reports.append(encode_images(items.images, image, out, settings._replace(on_items=on_items)))
     write_features_info(out, items.table.ids, reports, recipe)
     if (out / shards.FOLDER).is_dir():
         shutil.rmtree(out / shards.FOLDER)

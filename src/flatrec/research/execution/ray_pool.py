@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from itertools import islice
+from types import ModuleType
 
 from flatrec.research.execution.workers import BrokenPoolError, Done, Job, JobRequest, JobResult, Workers, do_job
 from flatrec.utils.optional import require_extra
@@ -19,14 +21,25 @@ from flatrec.utils.optional import require_extra
 def connected(workers: Workers) -> Iterator[None]:
     """Connect this process with the cluster inside the block, or with one of its own where no address is given.
 
+    What Ray says of lost workers goes to standard error, since commands promise what they write to standard output.
+
     Raises:
         ModuleNotFoundError: Ray is not installed.
         ConnectionError: there is no cluster at the address.
     """
     ray = require_extra("ray", "ray")
-    if ray.is_initialized():
-        yield
-        return
+    with redirect_stdout(sys.stderr):
+        if ray.is_initialized():
+            yield
+            return
+        _init(ray, workers)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _init(ray: ModuleType, workers: Workers) -> None:
     try:
         ray.init(workers.address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -35,10 +48,6 @@ def connected(workers: Workers) -> Iterator[None]:
             f"there is no Ray cluster at {workers.address} that accepts this client ({reason}); check --address, "
             "RAY_AUTH_MODE and RAY_AUTH_TOKEN"
         ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def results(
@@ -48,6 +57,7 @@ def results(
 
     Raises:
         BrokenPoolError: workers died more often than Ray repeats a job.
+        RuntimeError: a machine of the cluster lacks a package, or has another version of it.
     """
     ray = require_extra("ray", "ray")
     resources = ray.cluster_resources()
@@ -65,6 +75,11 @@ def results(
             (first, *_), _ = ray.wait(list(running), num_returns=1)
             running.remove(first)
             yield ray.get(first)
+    except ray.exceptions.RayTaskError as error:  # what a job raises is sent as a value, so that no job has begun
+        reason = (str(error.cause).strip() or type(error.cause).__name__).splitlines()[-1]
+        raise RuntimeError(
+            f"a worker of the Ray cluster cannot begin its job ({reason}); install the same packages on all machines"
+        ) from None
     except ray.exceptions.RayError as error:
         raise BrokenPoolError(type(error).__name__) from error
     finally:
