@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gpu_checks
+import gpu_reference
 import gpu_times
 import torch
 from gpu_setting import Row, Setting, failure
@@ -56,7 +57,7 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part(gpu_checks.reference, 5),
+    Part(gpu_reference.reference, 5),
     Part(gpu_checks.losses, 5),
     Part(gpu_checks.waits, 5),
     Part(gpu_checks.resume, 10),
