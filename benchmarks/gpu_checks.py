@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from gpu_setting import N_STEPS, Row, Setting, Trained, each, with_strategies
+from gpu_setting import BATCH_SIZE, N_STEPS, Epochs, Row, Setting, Trained, each, with_strategies
 
 import flatrec
 from flatrec.config import Training
+from flatrec.sampling.sampler import Sampler
 from flatrec.testing import block_dataset
 from flatrec.training.step_context import Precision
 from flatrec.utils import devices
@@ -43,20 +44,26 @@ def waits(setting: Setting) -> Iterator[Row]:
     if setting.device.type != "cuda":
         yield {"skipped": "only CUDA says when it is waited for"}
         return
+    dataset = block_dataset()
 
     def measure(model: str, strategy: str) -> Mapping[str, object]:
-        trained = Trained(model, strategy, block_dataset(), setting.device)
-        trained.step()
-        batches = trained.next_batches()
-        setting.wait()
-        with warnings.catch_warnings(record=True) as heard, said_when_waiting():
-            warnings.simplefilter("always")
-            for _ in range(N_STEPS):
-                trained.steps.take(batches)
-        found = sum("synchroniz" in str(one.message) for one in heard) / N_STEPS
-        return {"waits": round(found, 2), "passed": found <= MOST_WAITS}
+        trained = Trained(model, strategy, dataset, setting.device)
+        epochs = Epochs(trained.model, strategy, Sampler(dataset.interactions, BATCH_SIZE, setting.device))
+        epochs.step()
+        found = waits_of(epochs.step, setting)
+        return {"waits": found, "epoch start waits": waits_of(epochs.begin, setting), "passed": found <= MOST_WAITS}
 
     yield from each(setting, with_strategies(setting.names), measure)
+
+
+def waits_of(action: Callable[[], object], setting: Setting) -> float:
+    """How often an action waits, on average."""
+    setting.wait()
+    with warnings.catch_warnings(record=True) as heard, said_when_waiting():
+        warnings.simplefilter("always")
+        for _ in range(N_STEPS):
+            action()
+    return round(sum("synchroniz" in str(one.message) for one in heard) / N_STEPS, 2)
 
 
 @contextmanager
