@@ -14,7 +14,7 @@ from torch import Tensor
 
 from flatrec.ops.matmul import linear
 from flatrec.ops.topk import check_numbers, stable_topk
-from flatrec.utils.devices import free_memory, moved
+from flatrec.utils.devices import free_memory
 
 BLOCK_SCORES = 2_000_000  # scores that a CPU holds at once: 8 MB, which stay in the cache
 BLOCK_USERS = 32  # smallest block, as every block reads all items
@@ -64,7 +64,7 @@ def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_i
     """Return a scorer for embeddings: given user indices, it returns the scores of all items."""
 
     def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        return linear(users[moved(block, users.device)], items)
+        return linear(users[block.to(users.device)], items)
 
     return score
 
@@ -119,7 +119,7 @@ def rank_rows(
         scored = score(users[start : start + step])
         masked = _masked(scored, hidden, start)
         if allowed is not None:
-            masked = masked.masked_fill(~moved(allowed, masked.device), -torch.inf)
+            masked = masked.masked_fill(~allowed.to(masked.device), -torch.inf)
         listed.append(stable_topk(masked, min(k, n_items)))
         start, step = start + len(scored), block_rows(scored.device, n_items)
     return _ranking(listed, len(users), k)
@@ -153,5 +153,5 @@ def _masked(scores: Float[Tensor, "block n_items"], hidden: HiddenItems, start: 
     offsets = hidden.offsets[start : start + len(scores) + 1]
     rows = np.repeat(np.arange(len(scores)), np.diff(offsets))
     columns = hidden.items[offsets[0] : offsets[-1]]
-    entries = tuple(moved(torch.as_tensor(index, dtype=torch.int64), scores.device) for index in (rows, columns))
-    return scores.float().index_put(entries, scores.new_full((), -torch.inf, dtype=torch.float32))
+    entries = tuple(torch.as_tensor(index, dtype=torch.int64, device=scores.device) for index in (rows, columns))
+    return scores.float().index_put(entries, torch.tensor(-torch.inf, device=scores.device))
