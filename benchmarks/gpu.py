@@ -11,7 +11,7 @@ fails if a check does.
 - ``losses``: every model with the strategies plain and bsam+, three steps on the CPU and three on the device, over the
   same batches, graphs and masks. The largest relative difference of the losses, at most 1e-4, and that of the
   parameters, relative to the largest parameter.
-- ``waits``: how often a step waits for the device, as torch reports it; at most once.
+- ``waits``: how often a step waits for the device, as torch reports it, at most once; and the beginning of an epoch.
 - ``resume``: three epochs at once, and two epochs with a third one after a resume, deterministic: equal bits.
 - ``steps``: milliseconds of a step, by events of the device, and the peak of its memory, at the size of Amazon Baby.
 - ``incumbent``: an epoch against one of MMRec's own code, in turn, on the same device and data; its clone needs pandas,
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gpu_checks
+import gpu_reference
 import gpu_times
 import torch
 from gpu_setting import Row, Setting, failure
@@ -56,7 +57,7 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part(gpu_checks.reference, 5),
+    Part(gpu_reference.reference, 5),
     Part(gpu_checks.losses, 5),
     Part(gpu_checks.waits, 5),
     Part(gpu_checks.resume, 10),
@@ -126,6 +127,8 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.setdefault(devices.CUBLAS, ":4096:8")  # read when a GPU is first used
     device = devices.choose(given.device)
+    if device.index is not None:
+        torch.cuda.set_device(device)  # events and streams are those of the current device
     names = [name for name in given.models.split(",") if issubclass(MODELS[name], Model)]
     end = time.monotonic() + given.seconds
     setting = Setting(device, names, end, given.small, given.reference, given.mmrec)

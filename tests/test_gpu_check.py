@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import torch
 
 from flatrec.testing import block_dataset
 from flatrec.utils import devices
+from tests.models.reference.stored import FOLDER as FOLDER_OF_NUMBERS
+from tests.models.reference.stored import Case, files
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 CPU = torch.device("cpu")
@@ -22,7 +25,7 @@ CPU = torch.device("cpu")
 def modules():
     """The scripts as modules, which find each other beside themselves."""
     sys.path.insert(0, str(FOLDER))
-    names = ("gpu", "gpu_checks", "gpu_setting", "gpu_times")
+    names = ("gpu", "gpu_checks", "gpu_reference", "gpu_setting", "gpu_times")
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(FOLDER))
 
@@ -113,7 +116,7 @@ def test_both_devices_see_the_batches_and_masks_of_the_cpu(modules):
 
 def test_stored_noise_follows_the_tensors_that_it_is_added_to(modules):
     there, noise = torch.ones(3, device="meta", requires_grad=True), torch.ones(3)
-    with modules["gpu_checks"].InputsFollow():
+    with modules["gpu_reference"].InputsFollow():
         assert (there + noise).device.type == (noise * there).device.type == "meta"
         assert (noise + noise).device.type == "cpu"
         torch.autograd.grad((there * noise).sum(), there)
@@ -127,3 +130,29 @@ def test_times_are_taken_of_models_and_large_data(modules):
     assert all(row["step ms"] > 0 and row["peak MB"] is None for row in found)
     (row,) = modules["gpu_times"].incumbent(setting(modules))
     assert row == {"skipped": "no clone of MMRec; name it by --mmrec"}
+
+
+@pytest.mark.skipif(not files("lgmrec"), reason=f"no reference numbers in {FOLDER_OF_NUMBERS}; set FLATREC_REFERENCE")
+class TestReference:
+    """What models compute against stored numbers."""
+
+    def test_equal_numbers_pass_and_others_do_not(self, modules, monkeypatch):
+        checked = setting(modules, names=("lgmrec", "aligngroup"), reference=FOLDER_OF_NUMBERS)
+        rows = list(modules["gpu_reference"].reference(checked))
+        assert {row["model"]: row["passed"] for row in rows} == {"lgmrec": True, "aligngroup": True}
+        assert {row["variant"] for row in rows} >= {"main", "gumbel", "dot", "user", "userdot"}
+        monkeypatch.setattr("flatrec.models.lgmrec.l2_normalize", lambda rows: rows * 1.001)
+        rows = list(
+            modules["gpu_reference"].reference(setting(modules, names=("lgmrec",), reference=FOLDER_OF_NUMBERS))
+        )
+        assert [row["passed"] for row in rows] == [False, False]
+
+    @pytest.mark.parametrize(("name", "prefix"), [("lgmrec", "gumbel/"), ("mentor", "noisy/"), ("lattice", "")])
+    def test_inputs_follow_the_model_to_another_device(self, modules, monkeypatch, name, prefix):
+        adapters = importlib.import_module("tests.models.reference.test_every_model").ADAPTERS
+        case = Case(files(name)[0], adapters[name])
+        case.adapter.prepare(case, prefix, monkeypatch)
+        monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # there is none for meta
+        meta = torch.device("meta")
+        found = modules["gpu_reference"].computed(case.model.to(meta), modules["gpu_setting"].moved(case.batch, meta))
+        assert {one.device for one in found[-1].values()} == {meta}

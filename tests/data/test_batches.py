@@ -254,8 +254,10 @@ def test_a_device_that_draws_its_own_batches_draws_them_from_the_same_distributi
     assert stats.chisquare(negatives[1, [0, 2, 3]]).pvalue > 0.01
 
 
+@pytest.mark.parametrize("at_once", [2, 7, 10**6])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_device_that_draws_its_own_batches_is_not_waited_for(monkeypatch, weighted):
+def test_a_device_that_draws_its_own_batches_is_not_waited_for(monkeypatch, weighted, at_once):
+    monkeypatch.setattr(samplers, "DRAWN_AT_ONCE", at_once)
     monkeypatch.setattr(samplers, "drawing", lambda device: device)
     monkeypatch.setattr(samplers, "generator_on", lambda _, generator: generator)
     interactions = replace(random_interactions(), weights=np.ones(len(random_interactions()), np.float32))
@@ -266,6 +268,7 @@ def test_a_device_that_draws_its_own_batches_is_not_waited_for(monkeypatch, weig
     assert readings.count == 0
     assert [len(first) for first, _ in steps] == [len(b) for (b,) in Sampler(interactions, 8).epoch(stream())]
     assert {column.device.type for first, _ in steps for column in first.indices} == {"meta"}
+    assert {batch.negatives.shape for (batch, _) in steps[:-1]} == {(8, 3)}
 
 
 def test_the_order_in_which_interactions_are_stored_does_not_bias_negatives():

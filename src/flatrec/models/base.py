@@ -209,7 +209,8 @@ class Model(nn.Module, ABC):
     def on_epoch_start(self, generator: Generator) -> None:  # noqa: B027
         """Change what changes once per epoch, such as a graph whose edges are dropped at random.
 
-        What it draws stays until it is called again, also after training.
+        What it draws stays until it is called again, also after training. The generator is one of the CPU, wherever the
+        model is.
         """
 
     def on_step_end(self) -> None:  # noqa: B027

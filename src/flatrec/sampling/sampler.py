@@ -19,6 +19,8 @@ from flatrec.sampling.unbought import UnboughtItems
 from flatrec.sampling.uniform import Uniform
 from flatrec.utils.devices import drawing, generator_on, moved
 
+DRAWN_AT_ONCE = 2**25  # negatives that a GPU draws at once, which takes about 3 GB
+
 logger = logging.getLogger(__name__)
 
 
@@ -110,13 +112,21 @@ class Sampler:
     def _one_pass(self, generator: Generator) -> list[Batch]:
         order = self._order(generator)
         users, positives = self._users[order], self._positives[order]
-        drawn = self._unbought.draw(users, generator, self._negatives.n_drawn)
+        drawn = self._drawn(users, generator)
         columns = [moved(column, self.device).split(self.batch_size) for column in (users, positives, drawn)]
         kind = self._negatives
         return [
             Batch(users, positives, negatives, kind.in_batch, kind.hardest, self._log_q)
             for users, positives, negatives in zip(*columns, strict=True)
         ]
+
+    def _drawn(self, users: Int64[Tensor, "n"], generator: Generator) -> Int64[Tensor, "n n_negatives"]:
+        """Return the negatives of a pass; on a GPU some at a time, as its memory is the smaller one."""
+        count = self._negatives.n_drawn
+        if users.device.type == "cpu":
+            return self._unbought.draw(users, generator, count)
+        portions = users.split(max(1, DRAWN_AT_ONCE // count))
+        return torch.cat([self._unbought.draw(portion, generator, count) for portion in portions])
 
     def _order(self, generator: Generator) -> Int64[Tensor, "n"]:
         """Return the interactions of a pass: a permutation, or independent draws by weight."""
