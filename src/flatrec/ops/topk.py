@@ -13,9 +13,8 @@ GROUP = 8  # columns whose largest score stands for all of them at first
 
 
 def _empty_topk(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    n_best = min(k + 1, scores.shape[1]) if scores.device.type == "cpu" else k
-    values = scores.new_empty(scores.shape[0], n_best)
-    return values[:, :k], torch.empty_like(values, dtype=torch.int64)[:, :k]
+    values = scores.new_empty(scores.shape[0], k)
+    return values, torch.empty_like(values, dtype=torch.int64)
 
 
 @operator("stable_topk(Tensor scores, int k) -> (Tensor, Tensor)", _empty_topk)
@@ -37,7 +36,7 @@ def stable_topk(
     values, columns = torch.topk(scores, n_best, dim=1) if scores.numel() <= SMALL else grouped_topk(scores, n_best)
     check_numbers(values)
     unclear = _tied(values)
-    values, columns = values[:, :k], columns[:, :k]
+    values, columns = values[:, :k].contiguous(), columns[:, :k].contiguous()
     if unclear.any():
         columns[unclear] = _keys(scores[unclear]).topk(k, dim=1).indices
         values[unclear] = scores[unclear].gather(1, columns[unclear])
