@@ -40,7 +40,7 @@ def operator(
         eager: Callable[..., Any] = kernel
         if save is not None and backward is not None:
             registered.register_autograd(_by_list(backward), setup_context=_by_name(save))
-            eager = _function(kernel, save, backward)
+            eager = _function(name, kernel, save, backward)
 
         @wraps(kernel)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,19 +51,16 @@ def operator(
     return register
 
 
-def _function(kernel: Callable[..., Any], save: Save, backward: Backward) -> Callable[..., Any]:
-    class Function(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, *inputs: Any) -> Any:  # noqa: ANN401
-            output = kernel(*inputs)
-            save(ctx, inputs, output)
-            return output
+def _function(name: str, kernel: Callable[..., Any], save: Save, backward: Backward) -> Callable[..., Any]:
+    """The kernel as an autograd function; profilers show its name."""
 
-        @staticmethod
-        def backward(ctx: Any, *gradients: Any) -> Gradients:  # noqa: ANN401
-            return backward(ctx, *gradients)
+    def forward(ctx: Any, *inputs: Any) -> Any:  # noqa: ANN401
+        output = kernel(*inputs)
+        save(ctx, inputs, output)
+        return output
 
-    return Function.apply
+    members = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return cast(type[torch.autograd.Function], type(name, (torch.autograd.Function,), members)).apply
 
 
 def _by_name(save: Save) -> Save:

@@ -138,8 +138,8 @@ def product(dense: Tensor, matrix: list[Tensor], *, split: bool) -> Tensor:
 
 def row_offsets(ends: Int64[Tensor, "n_entries"], n_rows: int) -> Int64[Tensor, "n_rows_plus_1"]:
     """Return where the entries of each row begin and end once they are sorted by row, given the row of each entry."""
-    lengths = counts(ends, n_rows)
-    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    sizes = counts(ends, n_rows)
+    return torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
 
 
 def _csr(matrix: sparse.csr_array) -> CSRMatrix:
