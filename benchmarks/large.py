@@ -38,10 +38,12 @@ from flatrec.graphs.interaction import training_graph
 from flatrec.registry.instantiate import build_model
 from flatrec.sampling.sampler import Sampler
 from flatrec.training import optimizers
+from flatrec.training.step_context import TrainStepContext
 from flatrec.utils import seeding
 from flatrec.utils.malloc import tune_malloc
 
 SIZE = {"users": 1_000_000, "items": 200_000, "interactions": 20_000_000, "embedding_dim": 64, "n_layers": 3}
+FUSED = {"fused": True}  # as in training
 LAYERS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 Made = TypeVar("Made")
 
@@ -92,7 +94,7 @@ def memory(given: argparse.Namespace, batch_size: int) -> list[dict[str, Any]]:
     sampler = ledger.part("sampler", lambda: Sampler(dataset.interactions, batch_size))
     epoch = sampler.epoch(seeding.generator(0, "batches", 1))
     batch = ledger.part("batches and negatives of an epoch", lambda: next(epoch)[0])
-    optimizer = optimizers.make("adam", model.parameters(), {})
+    optimizer = optimizers.make("adam", model.parameters(), FUSED)
     encoded = ledger.part("encode", model.encode)
     loss = ledger.part("loss of a batch", lambda: model.loss(encoded, batch))
     ledger.part("gradient", loss.backward)
@@ -114,6 +116,7 @@ def steps(given: argparse.Namespace, batch_sizes: Sequence[int]) -> Iterator[dic
     """A row for each batch size and precision of layers."""
     dataset = random_dataset(given.users, given.items, given.interactions)
     taken = Steps(component(given), "plain", dataset, max(batch_sizes))
+    taken.context = TrainStepContext(taken.model, optimizers.make("adam", taken.model.parameters(), FUSED))
     batch = taken.next_batches()[0]
     cases = [(size, name) for size in batch_sizes for name in LAYERS]
     times = [[seconds(taken, batch, *case) for case in cases] for _ in range(given.rounds + 1)][1:]
