@@ -126,7 +126,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     os.environ.setdefault(devices.CUBLAS, ":4096:8")  # read when a GPU is first used
-    device = devices.choose(given.device)
+    try:
+        device = devices.choose(given.device)
+    except ValueError as error:
+        parser.error(str(error))
     if device.index is not None:
         torch.cuda.set_device(device)  # events and streams are those of the current device
     names = [name for name in given.models.split(",") if issubclass(MODELS[name], Model)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from gpu_setting import BATCH_SIZE, N_STEPS, Epochs, Row, Setting, Trained, each, with_strategies
+from gpu_setting import BATCH_SIZE, N_STEPS, Epochs, Row, Setting, Trained, each, largest, with_strategies
 
 import flatrec
 from flatrec.config import Training
@@ -31,7 +31,7 @@ def losses(setting: Setting) -> Iterator[Row]:
     def measure(model: str, strategy: str) -> Mapping[str, object]:
         here, there = (Trained(model, strategy, dataset, one) for one in (torch.device("cpu"), setting.device))
         expected, found = here.losses(N_STEPS), there.losses(N_STEPS)
-        worst = max(abs(one - other) / max(abs(other), 1e-12) for one, other in zip(found, expected, strict=True))
+        worst = largest(abs(one - other) / max(abs(other), 1e-12) for one, other in zip(found, expected, strict=True))
         weights, others = there.parameters(), here.parameters()
         of_weights = float((weights - others).abs().max() / others.abs().max())
         return {"loss": worst, "parameters": of_weights, "passed": worst <= CLOSE}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_setting import Row, Setting, each, moved
+from gpu_setting import Row, Setting, each, largest, moved
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -52,12 +52,12 @@ def reference(setting: Setting) -> Iterator[Row]:
         of = {"numbers": paths[numbers].parent.name, "variant": variant.strip("/") or "main"}
         if model == OF_GROUPS:
             figures = _errors_of_groups(groups.case_of(paths[numbers], variant), setting.device)
-            return {**of, **figures, "passed": max(figures.values()) <= 1}
+            return {**of, **figures, "passed": largest(figures.values()) <= 1}
         with patching() as patch:
             case = stored.Case(paths[numbers], adapters[model])
             case.adapter.prepare(case, variant, patch)
             figures = _errors(case, variant, setting.device)
-        return {**of, **figures, "passed": max(figures.values()) <= 1}
+        return {**of, **figures, "passed": largest(figures.values()) <= 1}
 
     yield from each(setting, cases, measure)
     without = sorted(set(setting.names) - {case["model"] for case in cases})
@@ -92,16 +92,16 @@ def _errors(case: Any, prefix: str, device: torch.device) -> dict[str, float]:
     losses = {named[name]: value * weights.get(name, 1) for name, value in terms.items()} | {"total": loss}
     outputs = {"user": users, "item": items}
     return {
-        "representations": max(
+        "representations": largest(
             _gap(one, there[f"{theirs}out/{name}"]) / limits.representation for name, one in outputs.items()
         ),
         "scores": _gap(users @ items.T, there[f"{theirs}out/scores"]) / limits.score,
-        "losses": max(
+        "losses": largest(
             _relative(value, there[f"{prefix}loss/{name}"]) / limits.rounded.get(name, limits.loss)
             for name, value in losses.items()
             if f"{prefix}loss/{name}" in there
         ),
-        "gradients": max(
+        "gradients": largest(
             _distance(place.of(gradients), there.get(f"{prefix}grad/{name}")) / limits.gradient
             for name, place in case.places.items()
         ),
@@ -133,9 +133,9 @@ def _errors_of_groups(case: Any, device: torch.device) -> dict[str, float]:
     loss = model.train().loss(model.encode(), batch)
     gradients = gradients_of(model, loss)
     return {
-        "representations": max(_gap(one, there[f"out/{name}"]) / 1e-6 for name, one in outputs.items()),
+        "representations": largest(_gap(one, there[f"out/{name}"]) / 1e-6 for name, one in outputs.items()),
         "losses": _relative(loss, there[f"{case.prefix}loss/total"]) / 2e-6,
-        "gradients": max(
+        "gradients": largest(
             _distance(place.of(gradients), there.get(f"{case.prefix}grad/{name}")) / 2e-4
             for name, place in case.places.items()
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,6 +112,11 @@ def each(
             yield {**case, **measure(**case)}
         except Exception as error:  # the cases after it are worth the time that is left
             yield {**case, **failure(error)}
+
+
+def largest(values: Iterable[float]) -> float:
+    """Return the largest number, or infinity if one is NaN, which ``max`` may leave out."""
+    return max(math.inf if math.isnan(value) else value for value in values)
 
 
 def failure(error: Exception) -> Row:

@@ -96,6 +96,22 @@ def test_losses_that_differ_are_no_pass(modules, monkeypatch):
     monkeypatch.setattr(modules["gpu_setting"].Trained, "losses", losses)
 
 
+def test_a_loss_that_is_no_number_is_no_pass(modules, monkeypatch):
+    found = iter([[1.0, float("nan")], [1.0, 1.0]])
+    monkeypatch.setattr(modules["gpu_setting"].Trained, "losses", lambda *_: next(found))
+    (row,) = list(modules["gpu_checks"].losses(setting(modules)))[:1]
+    assert row["passed"] is False
+
+
+def test_a_device_that_is_not_there_is_one_line(modules, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cuda"])
+    with pytest.raises(SystemExit) as ended:
+        modules["gpu"].main()
+    assert ended.value.code == 2
+    assert "device is cuda, but this torch sees no CUDA device" in capsys.readouterr().err
+
+
 def test_both_devices_see_the_batches_and_masks_of_the_cpu(modules):
     """``meta`` stands for a device with random numbers of its own, which are not used."""
     meta = torch.device("meta")

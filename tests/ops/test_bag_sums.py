@@ -30,6 +30,24 @@ def test_pieces_cover_every_row_and_none_is_too_long(lengths):
     assert 0 <= starts.diff().min() <= starts.diff().max() <= 3
     assert torch.equal(starts[first], offsets)
     assert torch.equal(numbers, torch.arange(len(starts) - 1))
+    assert (first.diff() - (offsets.diff() + 2) // 3).max() <= 1
+
+
+def test_no_row_gets_the_pieces_that_others_spare():
+    """A GPU walks along the pieces of a row one after the other."""
+    offsets = torch.arange(0, 100_001 * 50, 50, dtype=torch.int32)
+    offsets[-1] += 1_000  # so that one row is long
+    _, _, first = cut_rows(offsets, int(offsets[-1]))
+    assert first.diff().max() <= 1 + -(-1_050 // 128)
+
+
+def test_many_empty_rows_do_not_overflow_32_bits(monkeypatch):
+    monkeypatch.setattr("flatrec.ops.bag_sums.PIECE_ENTRIES", 2**20)
+    offsets = torch.zeros(5_001, dtype=torch.int32)
+    offsets[-1] = 2**20 + 1
+    starts, _, first = cut_rows(offsets, 2**20 + 1)
+    assert starts.min() >= 0
+    assert torch.equal(starts[first], offsets)
 
 
 def cut(*offsets):

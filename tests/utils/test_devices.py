@@ -96,6 +96,32 @@ def test_how_a_device_computes_is_as_before_afterward(monkeypatch):
     monkeypatch.delenv(devices.CUBLAS)
 
 
+def test_warnings_of_algorithms_stay_warnings_afterward():
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with devices.numerics(torch.device("cpu"), deterministic=True):
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_newer_setting_of_torch_for_tf32_is_no_error(device):
+    """Once it is set, torch refuses to read the older one."""
+    matmul = torch.backends.cuda.matmul
+    if getattr(torch._C, "_get_fp32_precision_getter", None) is None:
+        pytest.skip("this torch has the older setting alone")
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "tf32"
+    try:
+        with devices.numerics(torch.device(device)):
+            assert matmul.fp32_precision == ("tf32" if device == "cpu" else "ieee")
+        assert matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = before
+
+
 @pytest.mark.parametrize("settings", [{"deterministic": True}, {"precision": "tf32"}])
 def test_on_a_cpu_the_result_is_the_same(settings):
     def scores(**changed):

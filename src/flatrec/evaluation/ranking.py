@@ -66,7 +66,7 @@ def inner_product(users: Float[Tensor, "n_users dim"], items: Float[Tensor, "n_i
     """Return a scorer for embeddings: given user indices, it returns the scores of all items."""
 
     def score(block: Int64[Tensor, "block"]) -> Float[Tensor, "block n_items"]:
-        return linear(users[block.to(users.device)], items)
+        return linear(users[moved(block, users.device)], items)
 
     return score
 

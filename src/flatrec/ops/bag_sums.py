@@ -55,7 +55,7 @@ def split_bag_sums(
 
 
 class Pieces(NamedTuple):
-    """Rows that were cut into pieces. The last row gets the empty pieces at the end, too.
+    """Rows that were cut into pieces, the last of which may be empty.
 
     Args:
         starts: where each piece begins among the entries, and the end of the last one.
@@ -71,7 +71,8 @@ class Pieces(NamedTuple):
 def cut_rows(offsets: Int[Tensor, "n_rows_plus_1"], n_entries: int) -> Pieces | None:
     """Cut rows into pieces of at most ``PIECE_ENTRIES`` entries.
 
-    The number of pieces follows from the sizes alone, so that no device is waited for; the last ones are empty.
+    With p entries a piece, row r begins with piece r + offsets[r] // p. So the number of all pieces follows from the
+    sizes alone, and no device is waited for; a row has at most one piece more than it needs, which is empty.
 
     Args:
         offsets: where each row begins among the entries, and the end of the last one.
@@ -84,11 +85,10 @@ def cut_rows(offsets: Int[Tensor, "n_rows_plus_1"], n_entries: int) -> Pieces | 
     lengths = offsets.diff()
     if torch.compiler.is_compiling() or (offsets.device.type == "cpu" and not (lengths > PIECE_ENTRIES).any()):
         return None
-    counts = (lengths + PIECE_ENTRIES - 1) // PIECE_ENTRIES
-    first = torch.cat([counts.new_zeros(1), counts.cumsum(0, dtype=counts.dtype)])
     n_pieces = len(lengths) + n_entries // PIECE_ENTRIES
     numbers = torch.arange(n_pieces, dtype=offsets.dtype, device=offsets.device)
-    rows = torch.searchsorted(first, numbers, right=True) - 1
-    starts = offsets.index_select(0, rows) + PIECE_ENTRIES * (numbers - first.index_select(0, rows))
-    starts = torch.cat([starts, offsets[-1:]]).clamp_max(n_entries)
-    return Pieces(starts, numbers, torch.cat([first[:-1], first.new_full((1,), n_pieces)]))
+    firsts = torch.arange(len(offsets), dtype=offsets.dtype, device=offsets.device) + offsets // PIECE_ENTRIES
+    rows = torch.searchsorted(firsts, numbers, right=True) - 1
+    skipped = PIECE_ENTRIES * (numbers - firsts.index_select(0, rows))
+    starts = offsets.index_select(0, rows) + skipped.minimum(lengths.index_select(0, rows))
+    return Pieces(torch.cat([starts, offsets[-1:]]), numbers, firsts)

@@ -17,6 +17,7 @@ from flatrec.strategies.context import StepContext
 from flatrec.strategies.diagnostics import Diagnostics
 from flatrec.strategies.state import state_count
 from flatrec.utils import seeding
+from flatrec.utils.devices import moved
 from flatrec.utils.ranges import NonNegativeFloat
 
 
@@ -174,7 +175,8 @@ class SAMStrategy(TwoPass):
 
     def _draw(self, like: Vector) -> list[Tensor]:
         stream = seeding.generator(self.seed, "random direction", self.steps)
-        return [torch.randn(tensor.shape, generator=stream, dtype=tensor.dtype).to(tensor.device) for tensor in like]
+        drawn = (torch.randn(tensor.shape, generator=stream, dtype=tensor.dtype) for tensor in like)
+        return [moved(one, tensor.device) for one, tensor in zip(drawn, like, strict=True)]
 
 
 def _cosine(perturbation: Perturbation, grad: Vector) -> Tensor:

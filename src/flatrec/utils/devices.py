@@ -108,15 +108,29 @@ def numerics(device: torch.device, *, tf32: bool = False, deterministic: bool = 
             faster; other devices do not.
         deterministic: whether torch refuses algorithms whose results differ from run to run.
     """
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cuda.matmul.allow_tf32
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    tf32_before = _tf32() if device.type == "cuda" else None
     try:
         if deterministic:
             os.environ.setdefault(CUBLAS, ":4096:8")
             torch.use_deterministic_algorithms(True)
-        if device.type == "cuda":
-            torch.backends.cuda.matmul.allow_tf32 = tf32
+        if tf32_before is not None:
+            _set_tf32(tf32)
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        if device.type == "cuda":
-            torch.backends.cuda.matmul.allow_tf32 = before[1]
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        if tf32_before is not None:
+            _set_tf32(tf32_before)
+
+
+def _tf32() -> bool | str:
+    """Return whether torch allows TF32; torch's newer setting, by its name, where that alone was set."""
+    try:
+        return bool(torch.backends.cuda.matmul.allow_tf32)
+    except RuntimeError:  # the older setting says otherwise, which torch refuses to read
+        return str(torch.backends.cuda.matmul.fp32_precision)
+
+
+def _set_tf32(value: bool | str) -> None:
+    name = "allow_tf32" if isinstance(value, bool) else "fp32_precision"
+    setattr(torch.backends.cuda.matmul, name, value)

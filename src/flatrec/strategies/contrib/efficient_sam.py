@@ -11,6 +11,7 @@ from flatrec.ops.param_vector import norm, times
 from flatrec.strategies.perturbation import Perturbation, Point, SAMStrategy
 from flatrec.utils import seeding
 from flatrec.utils.checked_settings import Probability
+from flatrec.utils.devices import moved
 
 
 @dataclass(kw_only=True, eq=False)
@@ -46,6 +47,7 @@ class ESAM(SAMStrategy):
     def perturbation(self, point: Point) -> Perturbation:
         """Along the drawn entries of the gradient; its length is that of the mean direction."""
         stream = seeding.generator(self.seed, "efficient sam", self.steps)
-        mask = [(torch.rand(tensor.shape, generator=stream) < self.beta).to(tensor.device) for tensor in point.grad]
+        drawn = (torch.rand(tensor.shape, generator=stream) < self.beta for tensor in point.grad)
+        mask = [moved(one, tensor.device) for one, tensor in zip(drawn, point.grad, strict=True)]
         direction = times(point.grad, mask)
         return Perturbation(direction, self.beta * norm(point.grad), norm(direction))
