@@ -42,11 +42,16 @@ def check_command(name: str) -> None:
     Raises:
         ValueError: it was, and each process would do the same work in the same files.
     """
-    if name != "train" and _by_torchrun() and (size := Processes.of_environment().size) > 1:
+    if name != "train" and started_by_torchrun() and (size := Processes.of_environment().size) > 1:
         raise ValueError(
             f"torchrun started {size} processes, which flatrec train alone knows how to use; run flatrec {name} "
             "without torchrun"
         )
+
+
+def started_by_torchrun() -> bool:
+    """Return True if torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def first_speaks(command: str) -> bool:
@@ -55,7 +60,7 @@ def first_speaks(command: str) -> bool:
     Other commands than ``train`` are each a process of their own, unless torchrun started them: schedulers of clusters
     set the numbers of processes too.
     """
-    return command == "train" or _by_torchrun()
+    return command == "train" or started_by_torchrun()
 
 
 def speaks() -> bool:
@@ -73,7 +78,3 @@ def _number(name: str, default: int) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"{name} must be a whole number, as torchrun sets it, but is {text!r}; unset it")
     return int(text)
-
-
-def _by_torchrun() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ
