@@ -1,7 +1,7 @@
 """How many steps LightGCN needs with larger batches, and what layers in bfloat16 cost in accuracy.
 
     OMP_NUM_THREADS=1 python experiments/batch_sizes.py --data DATA/tiktok --out tiktok.jsonl
-    OMP_NUM_THREADS=1 python experiments/batch_sizes.py --data DATA/tiktok --cases 16384:0.02:float32 --seeds 5
+    OMP_NUM_THREADS=1 python experiments/batch_sizes.py --data DATA/tiktok --cases 16384:0.02:float32 --out one.jsonl
 
 A case is a batch size, a learning rate and the precision of layers. Everything else has the default of LightGCN. A run
 is validated about every 40 steps, or every epoch where that is longer, and stops after 8 validations without a better

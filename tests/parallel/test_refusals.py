@@ -28,6 +28,7 @@ REFUSED = [
     (Case("lightgcn", optimizer="adafactor"), "optimizer adafactor needs all columns"),
     (Case("lightgcn", training={"perturb_target": "embeddings"}), "perturb_target is embeddings"),
     (Case("lightgcn", training={"precision": "bfloat16"}), "precision is bfloat16"),
+    (Case("lightgcn", training={"layer_precision": "bfloat16"}), "training.layer_precision is bfloat16"),
     (Case("lightgcn", training={"mdvt": MDVT(weight=1.0)}), "training.mdvt needs all columns"),
     (Case("freedom", training={"amr": AMR(epsilon=0.1)}), "training.amr needs all columns"),
     (Case("lightgcn", model_settings={"message_dropout": 0.1}), "message_dropout is drawn for all columns"),

@@ -77,8 +77,8 @@ def test_processes_that_rank_for_some_users_each_find_the_scores_of_one(begun, w
 def test_a_run_of_two_processes_goes_on_with_one(case, begun, whole, tmp_path, caplog):
     folder = shutil.copytree(begun, tmp_path / "run")
     train(0, case, folder, 4, True)
-    said = [record.getMessage() for record in caplog.records]
-    assert any("in 2 portions so far, and goes on with 1;" in line for line in said) == (case.parallel == "batches")
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert ("processes that divide each batch (1, before 2)" in said) == (case.parallel == "batches")
     check_same(checkpoint.load(folder / CHECKPOINT), whole[1])
 
 

@@ -86,6 +86,7 @@ def _reasons(experiment: Experiment, model: Model, strategy: Strategy) -> list[s
     found = {
         "training.perturb_target is embeddings": training.perturb_target == "embeddings",
         f"training.precision is {training.precision}": training.precision not in ("float32", "tf32"),
+        f"training.layer_precision is {training.layer_precision}": training.layer_precision != "float32",
         "training.amr needs all columns": training.amr.epsilon > 0,
         "training.mdvt needs all columns": training.mdvt.weight > 0,
         "model.message_dropout is drawn for all columns": isinstance(config, GraphDropoutConfig)

@@ -42,7 +42,7 @@ class FirstAndSecond(Generic[BatchT]):
 
 
 @runtime_checkable
-class SharesBackward(Protocol[BatchT]):
+class MergesBackward(Protocol[BatchT]):
     """A step context that may compute the gradient of a second batch in the same backward pass as another one."""
 
     def first_and_second(self, first: BatchT, second: BatchT, kappa: float) -> FirstAndSecond[BatchT]:
@@ -90,7 +90,7 @@ def first_and_second(
     Raises:
         NonFiniteGradientError: a loss or gradient is NaN or infinite.
     """
-    if isinstance(context, SharesBackward):
+    if isinstance(context, MergesBackward):
         return context.first_and_second(first, second, kappa)
     return first_and_known_second(context, first, second, kappa)
 

@@ -391,11 +391,11 @@ class Trainer:
     def _warn_of_portions(self, before: object) -> None:
         if not self._is_over and before != self._n_portions:
             logger.warning(
-                "%s was trained with every batch in %s portions so far, and goes on with %s; a loss that looks at all "
-                "interactions of a batch together is another one then",
+                "%s goes on with another number of processes that divide each batch (%s, before %s); a loss that looks "
+                "at all interactions of a batch together is another one then",
                 self.folder,
-                before,
                 self._n_portions,
+                before,
             )
 
     @property
