@@ -120,7 +120,7 @@ def test_a_sound_model_gets_a_table_and_exit_code_0(flatrec):
     outcome = flatrec("check-model", "--model", "bpr")
     assert outcome.code == 0
     assert "FAILED" not in outcome.out
-    assert outcome.out.count(" ok ") == 19
+    assert outcome.out.count(" ok ") == 20
     assert "other indices of users and items change nothing" in outcome.out
 
 
@@ -131,7 +131,7 @@ def test_a_faulty_model_gets_its_failed_checks_and_exit_code_1(flatrec, fault):
     assert outcome.code == 1
     assert sorted(one["check"] for one in said["checks"] if one["outcome"] == "FAILED") == sorted(faults.FAULTS[fault])
     count = len(faults.FAULTS[fault])
-    assert outcome.err == f"flatrec: {count} of 19 checks failed for {fault.__name__}\n"
+    assert outcome.err == f"flatrec: {count} of 20 checks failed for {fault.__name__}\n"
     assert (said["passed"], said["failed"]) == (False, count)
 
 
@@ -156,7 +156,7 @@ def test_a_class_of_ones_own_is_found_in_a_file_or_module_beside_its_neighbors(f
 def test_a_fault_in_a_file_of_ones_own_is_found(flatrec, own):
     outcome = flatrec("check-model", "--model", own / "own_model.py:Stale")
     assert outcome.code == 1
-    assert outcome.err.splitlines()[-1] == "flatrec: 2 of 19 checks failed for Stale"
+    assert outcome.err.splitlines()[-1] == "flatrec: 2 of 20 checks failed for Stale"
 
 
 @pytest.mark.usefixtures("own")
@@ -165,7 +165,7 @@ def test_a_crash_names_its_line_and_debug_shows_the_way_there(flatrec):
     assert outcome.code == 1
     place = f"own_model.py:{line_of('return [][place]')}"
     assert f"IndexError: list index out of range ({place})" in " ".join(outcome.out.split())
-    assert outcome.err.splitlines()[-1] == "flatrec: 1 of 19 checks failed for Crashing"
+    assert outcome.err.splitlines()[-1] == "flatrec: 1 of 20 checks failed for Crashing"
     assert "Traceback" not in outcome.err
     outcome = flatrec("check-model", "--model", "own_model.py:Crashing", "--debug")
     assert "in table" in outcome.err

@@ -97,6 +97,13 @@ def test_shards_of_which_one_is_killed_give_the_files_of_one_run(flatrec, raw, m
     assert 0 < told["computed_in_shards"] <= N_ITEMS - 1
 
 
+def test_a_single_shard_is_named_in_the_singular(flatrec, raw, monkeypatch):
+    (raw / "killed").touch()
+    monkeypatch.setenv("FLATREC_CACHE", "off")
+    outcome = flatrec(*(word for word in WORDS if word != "--json"), "parts", "--shards", 1)
+    assert f"{N_ITEMS - 1} vectors computed in 1 shard\n" in outcome.out, outcome.err
+
+
 def test_a_shard_whose_workers_always_die_is_one_line(flatrec, raw, monkeypatch):
     def lose(_task, jobs, _workers, on_done):
         on_done(jobs[0], None)

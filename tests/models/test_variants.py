@@ -169,7 +169,7 @@ def test_mmgcn_convolves_on_the_smaller_side_with_the_same_outcome(n_items):
     hidden, ids = (
         [stream.standard_normal((rows, width)).astype(np.float32) for rows in (6, n_items)] for width in (4, 2)
     )
-    found = layer(*graphs, *(tuple(torch.from_numpy(side) for side in sides) for sides in (hidden, ids)))
+    found = layer(*graphs, *([torch.from_numpy(side) for side in sides] for sides in (hidden, ids)))
     means = [shares @ hidden[1] @ array(layer.convolution), shares.T @ hidden[0] @ array(layer.convolution)]
     for outcome, mean, before, own in zip(found, means, hidden, ids, strict=True):
         both = np.concatenate([leaky(mean), leaky(affine(layer.own, before)) + own], axis=1)

@@ -82,9 +82,10 @@ def test_several_processes_that_would_train_the_same_are_refused(monkeypatch):
         flatrec.fit(DATA, "bpr", training=flatrec.Training(epochs=1, tensorboard=False))
 
 
-def test_more_processes_than_columns_are_refused():
-    experiment = with_defaults(Case("lightgcn", model_settings={"embedding_dim": 2}).experiment())
-    with pytest.raises(ValueError, match="nodes has 2 columns, which 3 processes cannot share; start fewer"):
+@pytest.mark.parametrize(("n_columns", "named"), [(1, "1 column"), (2, "2 columns")])
+def test_more_processes_than_columns_are_refused(n_columns, named):
+    experiment = with_defaults(Case("lightgcn", model_settings={"embedding_dim": n_columns}).experiment())
+    with pytest.raises(ValueError, match=f"nodes has {named}, which 3 processes cannot share; start fewer"):
         check_shareable(experiment, build_with_objective(experiment, DATA), build_strategy(experiment.strategy), 3)
 
 

@@ -21,7 +21,7 @@ from flatrec.utils.interrupts import INTERRUPTED, Guard
 from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.messages import LONGEST, clipped, message, place_of, raised
 from flatrec.utils.optional import explain_missing
-from flatrec.utils.processes import check_command
+from flatrec.utils.processes import check_command, first_speaks
 
 DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
@@ -119,8 +119,9 @@ def run(words: list[str], guard: Guard) -> int:
 
 def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
     try:
-        with one_voice(_UsageError) if words[:1] == ["train"] else nullcontext():
-            check_command(words[0] if words else "")
+        command = words[0] if words else ""
+        with one_voice(_UsageError) if first_speaks(command) else nullcontext():
+            check_command(command)
             _check_words(words)
             code = int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
         return _interrupted(guard) if code == INTERRUPTED else code

@@ -12,6 +12,7 @@ from flatrec.cli import options
 from flatrec.cli.items import with_items
 from flatrec.cli.printing import print_json, print_text, print_warnings
 from flatrec.cli.shard_pool import ShardPool, with_shard_pool
+from flatrec.utils.messages import count
 from flatrec.utils.shards import Shard
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def encode(
         print_json({"path": str(out), "features": [summary_dict(report) for report in reports], **in_shards})
         return
     if pool is not None:
-        print_text(f"{n_computed} vectors computed in {pool.n_shards} shards")
+        print_text(f"{count(n_computed, 'vector')} computed in {count(pool.n_shards, 'shard')}")
     for report in reports:
         counts = f"{report.computed} computed now, {report.missing} items without"
         print_text(f"{out / report.modality}_feat.npy: {report.items} rows of {report.dim} numbers, {counts}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,6 +130,8 @@ Group = Annotated[
 def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -> Experiment:
     """The experiment of a command: defaults, then the file, then options that were given, then ``--set``.
 
+    Names are set before the settings of what they name, in whatever order they come: another name drops those settings.
+
     Options, ``--set`` and a file that the user wrote name classes of the user's own, which are imported. The file of a
     run folder does not: what it says of such a class is looked for among those that options name.
 
@@ -152,8 +154,7 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
         if value is not None:
             named = key in _CLASSES
             settings = _named(settings, key, str(value)) if named else config.changed(settings, {key: value})
-    for text in sets or ():
-        tree = config.assignment(text)
+    for tree in sorted(map(config.assignment, sets or ()), key=_comes_later):
         for key in _CLASSES:
             group = tree.get(key)
             if isinstance(group, dict) and isinstance(group.get("name"), str):
@@ -166,6 +167,13 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
 
 
 _CLASSES = ("model", "strategy")
+_CHOICES = frozenset({"name", "kind", "method"})  # settings that drop the other settings of their group
+
+
+def _comes_later(tree: Mapping[str, object]) -> bool:
+    """Return whether an assignment chooses nothing that has settings of its own."""
+    return not any(isinstance(group, dict) and _CHOICES & group.keys() for group in tree.values())
+
 
 StudyOut = Annotated[
     Path, typer.Option("--out", help="Folder for runs, tables, figures and study.json.", show_default=False)

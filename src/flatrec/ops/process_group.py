@@ -5,6 +5,7 @@ Needs torch alone, as :mod:`flatrec.optim` does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,8 +124,19 @@ class ProcessGroup:
         except RuntimeError as error:
             raise LostProcessError(
                 f"a process of this run has ended or does not answer (this is {self.rank} of 0 to {self.size - 1}: "
-                f"{str(error).splitlines()[0]}); start all of them again with --resume"
+                f"{reason_of(error)}); start all of them again with --resume"
             ) from None
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first sentence of an error of torch, without the place in its sources.
+
+    Example:
+        >>> reason_of(RuntimeError("[/gloo/pair.cc:537] Read error: Connection reset by peer. Check the logs."))
+        'Read error: Connection reset by peer'
+    """
+    first = str(error).partition("\n")[0]
+    return re.sub(r"^\[[^]]*\] ", "", first).partition(". ")[0]
 
 
 _together: list[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,9 +11,10 @@ import torch
 from torch import distributed
 
 from flatrec.config import Experiment
-from flatrec.ops.process_group import LostProcessError, ProcessGroup
+from flatrec.ops.process_group import LostProcessError, ProcessGroup, reason_of
 from flatrec.utils import devices
-from flatrec.utils.processes import Processes
+from flatrec.utils.parent import end_with_parent
+from flatrec.utils.processes import Processes, started_by_torchrun
 
 TIMEOUT = timedelta(minutes=10)  # for an answer; a process that is killed is noticed at once
 
@@ -21,7 +23,8 @@ TIMEOUT = timedelta(minutes=10)  # for an answer; a process that is killed is no
 def process_group(experiment: Experiment, processes: Processes) -> Iterator[ProcessGroup | None]:
     """Context manager for the processes that train an experiment together; None if there is a single one.
 
-    They talk by NCCL on GPUs by CUDA, and by gloo on CPUs. A process group that was made already is used as it is.
+    They talk by NCCL on GPUs by CUDA, and by gloo on CPUs. A process group that was made already is used as it is. If
+    torchrun is killed, its processes end too.
 
     Raises:
         ValueError: the device is one that several processes cannot have.
@@ -36,12 +39,13 @@ def process_group(experiment: Experiment, processes: Processes) -> Iterator[Proc
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    if started_by_torchrun():
+        end_with_parent(os.getppid())
     try:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise LostProcessError(
-            f"the {processes.size} processes did not find each other ({str(error).splitlines()[0]}); start them by "
-            "torchrun"
+            f"the {processes.size} processes did not find each other ({reason_of(error)}); start them by torchrun"
         ) from None
     try:
         yield ProcessGroup(processes.rank, processes.size, device)

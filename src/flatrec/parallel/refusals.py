@@ -10,6 +10,7 @@ from flatrec.parallel.shards import columns_of
 from flatrec.strategies.base import Strategy
 from flatrec.strategies.mixed import Mixed
 from flatrec.strategies.perturbation import SAMStrategy
+from flatrec.utils.messages import count
 from flatrec.utils.processes import Processes
 
 # Those that compute each entry of a parameter by itself.
@@ -69,7 +70,9 @@ def _check_columns(experiment: Experiment, model: Model, strategy: Strategy, n_p
         raise ValueError(f"training.parallel is columns, but {reason}; change that, or set it to batches")
     for name, (dim, blocks) in found.items():
         if (width := trained[name].shape[dim] // blocks) < n_processes:
-            raise ValueError(f"{name} has {width} columns, which {n_processes} processes cannot share; start fewer")
+            raise ValueError(
+                f"{name} has {count(width, 'column')}, which {n_processes} processes cannot share; start fewer"
+            )
         if dim == 0 and trained[name].ndim > 1 and _reads_rows(experiment, strategy):
             raise ValueError(
                 f"training.parallel is columns, but the rows of {name} are what processes share, so that rows cannot "

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from flatrec.utils.processes import speaks
+from flatrec.utils.processes import first_speaks, speaks
 
 INTERRUPTED, TERMINATED = 130, 143  # as in shells: 128 plus the number of the signal
 _CONTINUES = "; run the same command again to continue"
@@ -40,8 +40,9 @@ class Guard:
     """
 
     def __init__(self, words: list[str]) -> None:
-        self.advice = ADVICE.get(words[0] if words else "", "")
-        self.silent = words[:1] == ["train"] and not speaks()  # the first of several processes speaks for all
+        command = words[0] if words else ""
+        self.advice = ADVICE.get(command, "")
+        self.silent = first_speaks(command) and not speaks()
         self.working = False
         self.code = 0  # the exit code; 0 as long as no signal came
 

@@ -42,11 +42,25 @@ def check_command(name: str) -> None:
     Raises:
         ValueError: it was, and each process would do the same work in the same files.
     """
-    if name != "train" and "TORCHELASTIC_RUN_ID" in os.environ and (size := Processes.of_environment().size) > 1:
+    if name != "train" and started_by_torchrun() and (size := Processes.of_environment().size) > 1:
         raise ValueError(
             f"torchrun started {size} processes, which flatrec train alone knows how to use; run flatrec {name} "
             "without torchrun"
         )
+
+
+def started_by_torchrun() -> bool:
+    """Return True if torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def first_speaks(command: str) -> bool:
+    """Return True if the first of several processes speaks for all that were started with this command.
+
+    Other commands than ``train`` are each a process of their own, unless torchrun started them: schedulers of clusters
+    set the numbers of processes too.
+    """
+    return command == "train" or started_by_torchrun()
 
 
 def speaks() -> bool:
