@@ -7,15 +7,15 @@ process, every function returns what it was given. Needs torch alone, as :mod:`f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from flatrec.ops.process_group import ProcessGroup
+from flatrec.ops.process_group import ProcessGroup, current_in
 
 
 class Columns(NamedTuple):
@@ -35,17 +35,9 @@ SHORTEST = 1e-8  # no row counts as shorter in a cosine, as in torch
 _sharing: list[ProcessGroup] = []  # of the whole process, as gradients have threads of their own
 
 
-@contextmanager
-def sharing(group: ProcessGroup | None) -> Iterator[None]:
+def sharing(group: ProcessGroup | None) -> AbstractContextManager[None]:
     """Context manager in which sums over columns are those of all processes of a group; None for this process alone."""
-    if group is None:
-        yield
-        return
-    _sharing.append(group)
-    try:
-        yield
-    finally:
-        _sharing.pop()
+    return current_in(_sharing, group)
 
 
 def current_group() -> ProcessGroup | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -139,22 +139,26 @@ def reason_of(error: Exception) -> str:
     return re.sub(r"^\[[^]]*\] ", "", first).partition(". ")[0]
 
 
-_together: list[
-    ProcessGroup
-] = []  # of the whole process, as torch's process group is: gradients have threads of their own
+# Of the whole process, as torch's process group is: gradients have threads of their own.
+_together: list[ProcessGroup] = []
 
 
 @contextmanager
-def together(group: ProcessGroup | None) -> Iterator[None]:
-    """Context manager in which the processes of a group divide what can be divided; None for this process alone."""
+def current_in(groups: list[ProcessGroup], group: ProcessGroup | None) -> Iterator[None]:
+    """Context manager in which a group is the last one of a list; None leaves the list as it is."""
     if group is None:
         yield
         return
-    _together.append(group)
+    groups.append(group)
     try:
         yield
     finally:
-        _together.pop()
+        groups.pop()
+
+
+def together(group: ProcessGroup | None) -> AbstractContextManager[None]:
+    """Context manager in which the processes of a group divide what can be divided; None for this process alone."""
+    return current_in(_together, group)
 
 
 def current_processes() -> ProcessGroup | None:
