@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -17,10 +18,12 @@ def test_a_study_prints_its_table_and_says_how_it_goes(flatrec, blocks, tmp_path
     outcome = flatrec(*STUDY, "--set", "training.monitor=recall@20", "--data", blocks, "--out", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     lines = outcome.err.splitlines()
-    assert sum(" finished (" in line for line in lines) == 4
+    assert sum(" finished in " in line for line in lines) == sum(line.endswith(" begins") for line in lines) == 4
     assert sum("monitored instead" in line for line in lines) == 1  # once for all runs, and before the first
-    assert not any(" finished (" in line for line in lines[:-4])
-    assert outcome.err.splitlines()[-1].endswith("finished (0 left)")
+    assert lines[-9] == "study overall: 4 runs to make"
+    assert re.fullmatch(
+        r"lightgcn sam seed 1 finished in (less than a|\d+) seconds? \(0 left\)", lines[-1].partition(" ")[2]
+    )
     for part in ("Overall comparison", "plain", "sam", "Recall@10", "flatrec report"):
         assert part in outcome.out
     assert (tmp_path / "out" / "tables" / "overall.csv").exists()
@@ -49,7 +52,8 @@ def test_studies_may_share_runs(flatrec, blocks, tmp_path):
     given = ("--data", blocks, "--runs", tmp_path / "runs")
     assert flatrec(*STUDY, *given, "--out", tmp_path / "one").code == 0
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
-    assert flatrec("study", "convergence", *STUDY[2:], *given, "--out", tmp_path / "two").code == 0
+    second = flatrec("study", "convergence", *STUDY[2:], *given, "--out", tmp_path / "two")
+    assert second.err.splitlines()[-1] == "study convergence: 0 runs to make; 4 runs of an earlier call are used"
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")} == before
     assert len(before) == 4
 
@@ -65,7 +69,13 @@ def test_a_study_says_what_failed_and_goes_on(flatrec, blocks, tmp_path):
 def test_a_sweep_prints_its_trials_and_the_winner(flatrec, blocks, tmp_path):
     outcome = flatrec(*SWEEP, "--data", blocks, "--sampler", "random", "--out", tmp_path / "out")
     assert outcome.code == 0, outcome.err
-    assert outcome.err.splitlines() == ["a trial ended (1 left)", "a trial ended (0 left)"]
+    lines = outcome.err.splitlines()
+    assert lines[:2] == ["sweep: 6 runs to make", "trial 0 begins"]
+    assert [line.partition(" finished in ")[0] for line in lines if " finished in " in line][:2] == [
+        "trial 0",
+        "trial 1",
+    ]
+    assert lines[-1].endswith("(0 left)")
     for part in ("Trials, best first", "Chosen on validation", "strategy.rho"):
         assert part in outcome.out
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import traceback
@@ -15,21 +14,23 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from flatrec._version import __version__
+from flatrec.cli import messages
 from flatrec.cli.commands import COMMANDS
 from flatrec.cli.one_voice import one_voice
+from flatrec.utils.global_options import DEBUG, LOG_FILE, QUIET, GlobalOptions
 from flatrec.utils.interrupts import INTERRUPTED, Guard
 from flatrec.utils.malloc import tune_malloc
 from flatrec.utils.messages import LONGEST, clipped, message, place_of, raised
 from flatrec.utils.optional import explain_missing
 from flatrec.utils.processes import check_command, first_speaks
 
-DEBUG = "--debug"
 BAD_USAGE, FAILED, NOBODY_READS = 2, 1, 141  # the last as a shell has it for a program that writes to a closed pipe
 _USAGE = (ValueError, KeyError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _FAILURES = (OSError, ImportError, RuntimeError, ArithmeticError, MemoryError)
 Click: TypeAlias = Any  # an object of click's, whose module differs between versions of typer
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 _NoSuchOption: type[Any] = import_module(_UsageError.__module__).NoSuchOption
+_ANYWHERE = "may be written anywhere"
 
 
 class Commands(TyperGroup):
@@ -85,13 +86,21 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _options(
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
-    debug: bool = typer.Option(False, DEBUG, help="Show the whole traceback of an error; may be written anywhere."),
+    debug: bool = typer.Option(False, DEBUG, help=f"Show the whole traceback of an error; {_ANYWHERE}."),
+    quiet: bool = typer.Option(False, QUIET, help=f"Show no progress, only results, warnings and errors; {_ANYWHERE}."),
+    log_file: str = typer.Option(
+        "",
+        LOG_FILE,
+        metavar="FILE",
+        help=f"Add progress, warnings and errors, each with its time, to a file; {_ANYWHERE}.",
+        show_default=False,
+    ),
 ) -> None:
     """Multimodal recommenders trained into flat minima. BSAM here is batch-focused SAM, not Bayesian SAM.
 
     Quick start: `flatrec demo` shows everything; then try `flatrec data info` and `flatrec train` on your own data.
     """
-    del debug  # read before the words are parsed
+    del debug, quiet, log_file  # read before the words are parsed
     if version:
         typer.echo(__version__)
         raise typer.Exit
@@ -99,12 +108,10 @@ def _options(
 
 def run(words: list[str], guard: Guard) -> int:
     """Do what the words say; the exit code."""
-    debug = DEBUG in words
-    words = [word for word in words if word != DEBUG]
-    _configure_logging()
+    given = GlobalOptions.of(words)
     try:
         guard.working = True
-        code = _answered(words, guard, debug=debug)
+        code = _answered(given, guard)
         if sys.stdout is not None:  # as it is where the caller closed it
             sys.stdout.flush()
     except (BrokenPipeError, SystemExit) as error:
@@ -117,13 +124,19 @@ def run(words: list[str], guard: Guard) -> int:
     return code
 
 
-def _answered(words: list[str], guard: Guard, *, debug: bool) -> int:
+def _answered(given: GlobalOptions, guard: Guard) -> int:
+    words, debug = given.words, given.debug
     try:
         command = words[0] if words else ""
+        messages.configure(quiet=given.quiet, log_file=given.log_file)
         with one_voice(_UsageError) if first_speaks(command) else nullcontext():
+            messages.ONLY_FILE.info(
+                "flatrec %s %s", __version__, f"{command} begins" if command in COMMANDS else "begins"
+            )
             check_command(command)
             _check_words(words)
             code = int(app(words, prog_name="flatrec", standalone_mode=False) or 0)
+            messages.ONLY_FILE.info("ended with exit code %d", code)
         return _interrupted(guard) if code == INTERRUPTED else code
     except BrokenPipeError:
         raise
@@ -181,6 +194,7 @@ def _check_words(words: list[str]) -> None:
 
 def _interrupted(guard: Guard) -> int:
     guard.code = guard.code or INTERRUPTED
+    messages.ONLY_FILE.error("%s", guard.line().strip())
     sys.stderr.write(guard.line())
     return guard.code
 
@@ -189,29 +203,7 @@ def _report(said: str, code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     if said.strip():
-        sys.stderr.write("flatrec: " + clipped(" ".join(said.split()), LONGEST) + "\n")
+        line = clipped(" ".join(said.split()), LONGEST)
+        messages.ONLY_FILE.error("%s", line, exc_info=True)
+        sys.stderr.write(f"flatrec: {line}\n")
     return code
-
-
-def _configure_logging() -> None:
-    """Warnings of the library go to standard error, a line each; what shows them is made when there is one."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Lazily()], force=True)
-
-
-class _Lazily(logging.Handler):
-    """Hands records to rich, which is imported with the first; a line each where nobody looks."""
-
-    shown: logging.Handler | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show a record."""
-        if self.shown is None:
-            self.shown = _for_people() if sys.stderr.isatty() else logging.StreamHandler()
-        self.shown.emit(record)
-
-
-def _for_people() -> logging.Handler:
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    return RichHandler(console=Console(stderr=True), show_time=False, show_path=False)

@@ -161,7 +161,8 @@ def augment_data(
     json: bool,
 ) -> None:
     """Write the augmentation of a data set, and print what it takes and what came of it."""
-    from flatrec.cli.progress import counting, print_progress
+    from flatrec.cli.messages import print_progress
+    from flatrec.cli.progress import counting
     from flatrec.content.llm.augment_dataset import augment_dataset
     from flatrec.content.llm.augmentation_plan import plan_augmentation
     from flatrec.data.tables.augmentation_update import augmentation_folder, check_replaceable

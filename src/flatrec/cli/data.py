@@ -139,7 +139,8 @@ def fetch_data(
 
     Example: `flatrec data fetch ml-1m-mm --out ml-1m-mm`
     """
-    from flatrec.cli.progress import counting, print_progress
+    from flatrec.cli.messages import print_progress
+    from flatrec.cli.progress import counting
     from flatrec.data.fetching.catalog import parse_choices
     from flatrec.data.fetching.fetch_dataset import fetch_dataset
     from flatrec.data.fetching.plan import FetchSettings, plan_fetch

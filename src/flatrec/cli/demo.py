@@ -53,7 +53,8 @@ def demo(
 
 def _make(out: Path, *, overwrite: bool, encoders: str) -> None:
     """Make the demo and print what it found."""
-    from flatrec.cli.progress import ProgressBar, print_progress
+    from flatrec.cli.messages import print_progress
+    from flatrec.cli.progress import ProgressBar
     from flatrec.content.shop_features import Encoders
     from flatrec.research import DemoSettings, run_demo
     from flatrec.research.comparison import comparison_table

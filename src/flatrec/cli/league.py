@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.job_progress import JobProgress
+from flatrec.cli.messages import print_progress
 from flatrec.cli.printing import print_text
-from flatrec.cli.progress import print_progress
 
 if TYPE_CHECKING:
     from flatrec.research.league import Finished, League
@@ -71,7 +72,8 @@ def league(
         finished = _recorded(described, out, names)
     else:
         workers = Workers(jobs, backend, address)
-        finished = run_league(described, out, workers=workers, keep_runs=keep_runs, cells=names, on_run=_report)
+        with JobProgress("league", jobs) as progress:
+            finished = run_league(described, out, workers=workers, keep_runs=keep_runs, cells=names, callback=progress)
         finished = with_other_cells(described, finished, out, names)
     _show(write_reports(described, finished, out), out)
     if finished.failures:
@@ -104,7 +106,3 @@ def _named_path(text: str) -> tuple[str, str]:
     if not equals or not name or not path:
         raise ValueError(f"--data takes NAME=PATH, such as baby=data/baby, but got {text!r}")
     return name, path
-
-
-def _report(name: str, error: str | None, n_left: int) -> None:
-    print_progress(f"{name} {'finished' if error is None else f'failed: {error}'} ({n_left} left)")

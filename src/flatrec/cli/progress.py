@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from flatrec.cli.messages import STATUS, print_progress, shows_bars
+
 if TYPE_CHECKING:
     from flatrec.config import Experiment
     from flatrec.training import EpochRecord
@@ -29,8 +31,7 @@ class ProgressBar:
         self.title, self.note = title, note
         self.monitor, self.status = "", ""
         self.best: float | None = None
-        self.console = Console(stderr=True)
-        self.last_line = float("-inf")
+        self.lines = Lines()
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Open the bar."""
@@ -38,10 +39,7 @@ class ProgressBar:
         if self.note:
             print_progress(self.note)
         self.epochs = epochs
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
-        self.progress = Progress(
-            *columns, TextColumn("{task.fields[status]}"), console=self.console, disable=not self.console.is_terminal
-        )
+        self.progress = bar("status")
         self.task = self.progress.add_task(self.title, total=steps, status="")
         self.progress.start()
 
@@ -61,14 +59,35 @@ class ProgressBar:
         shown, best = ("-" if value is None else f"{value:.4f}" for value in (score, self.best))
         self.status = f"loss {loss}" + (f" · {self.monitor} {shown} (best {best})" if self.monitor else "")
         self.progress.update(self.task, status=self.status)
-        now = time.monotonic()
-        if not self.console.is_terminal and now - self.last_line >= SECONDS_BETWEEN_LINES:
-            self.last_line = now
-            self.console.out(f"{self.title} · epoch {record.epoch}/{self.epochs} · {self.status}", highlight=False)
+        self.lines.say(f"{self.title} · epoch {record.epoch}/{self.epochs} · {self.status}")
 
     def on_end(self) -> None:
         """Close the bar."""
         self.progress.stop()
+
+
+class Lines:
+    """Lines for those who see no bar, at most one every few seconds.
+
+    Args:
+        last: time of the last line, by the clock of :func:`time.monotonic`.
+    """
+
+    def __init__(self, last: float = float("-inf")) -> None:
+        self.last = last
+
+    def say(self, line: str) -> None:
+        """Print a line, unless the last one was a moment ago."""
+        if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
+            self.last = time.monotonic()
+            STATUS.info("%s", line)
+
+
+def bar(*fields: str) -> Progress:
+    """Return a bar that is shown on a terminal alone; at its end it shows the named fields of its task."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
+    ends = (TextColumn(f"{{task.fields[{field}]}}") for field in fields)
+    return Progress(*columns, *ends, console=Console(stderr=True), disable=not shows_bars())
 
 
 def better_of(monitor: str, score: float, best: float | None) -> float:
@@ -90,23 +109,14 @@ def training_bar(experiment: Experiment, note: str = "") -> ProgressBar:
 @contextmanager
 def counting(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, or a line every few seconds elsewhere; yield the function that counts on."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
-    done, last = 0, time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    done, lines = 0, Lines(time.monotonic())
+    with bar() as progress:
         task = progress.add_task(title, total=total)
 
         def advance(count: int) -> None:
-            nonlocal done, last
+            nonlocal done
             done += count
             progress.update(task, completed=done)
-            if not console.is_terminal and time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-                last = time.monotonic()
-                console.out(f"{title} {done}" + (f"/{total}" if total else ""), highlight=False)
+            lines.say(f"{title} {done}" + (f"/{total}" if total else ""))
 
         yield advance
-
-
-def print_progress(line: str) -> None:
-    """Print a line on standard error."""
-    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.job_progress import JobProgress
 from flatrec.cli.printing import print_json, print_report_table, print_text
-from flatrec.cli.progress import print_progress
 
 if TYPE_CHECKING:
     from flatrec.research.reproduction import Row
-    from flatrec.research.studies.base import PlannedRun
 
 N_TRIALS = 8
 
@@ -139,16 +138,17 @@ class _Job:
         """Run the league of the row."""
         from flatrec.research.reproduction import reproduce_tuned
 
-        result = reproduce_tuned(
-            self.table,
-            self.row,
-            self.data,
-            self.out,
-            n_trials=n_trials,
-            n_seeds=self.n_seeds,
-            device=self.device,
-            on_run=_report,
-        )
+        with JobProgress(f"league of {self.row.name}") as progress:
+            result = reproduce_tuned(
+                self.table,
+                self.row,
+                self.data,
+                self.out,
+                n_trials=n_trials,
+                n_seeds=self.n_seeds,
+                device=self.device,
+                callback=progress,
+            )
         if self.json:
             print_json(result.as_dict())
             return
@@ -165,11 +165,9 @@ class _Job:
         """Run the noise study of the row."""
         from flatrec.research.reproduction import reproduce_noise
 
-        def report(run: PlannedRun, error: str | None, n_left: int) -> None:
-            _report(run.name, error, n_left)
-
         seeds = tuple(range(self.n_seeds))
-        result = reproduce_noise(self.row, self.data, self.out, seeds=seeds, device=self.device, on_run=report)
+        with JobProgress(f"noise study of {self.row.name}") as progress:
+            result = reproduce_noise(self.row, self.data, self.out, seeds=seeds, device=self.device, callback=progress)
         if self.json:
             print_json(result.as_dict())
             return
@@ -180,7 +178,3 @@ class _Job:
             f"The reproduction is in {self.out / 'reproduction.json'} and {self.out / 'reproduction.md'}; "
             f"flatrec report {self.out} --out report.html makes a page of the study"
         )
-
-
-def _report(name: str, error: str | None, n_left: int) -> None:
-    print_progress(f"{name} {'finished' if error is None else f'failed: {error}'} ({n_left} left)")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.messages import print_progress
 from flatrec.cli.printing import print_json, print_report_table, print_text
-from flatrec.cli.progress import print_progress
 
 if TYPE_CHECKING:
     from flatrec.data.interactions import Split

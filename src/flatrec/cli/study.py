@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.job_progress import JobProgress
 from flatrec.cli.printing import print_study_result
-from flatrec.cli.progress import print_progress
 from flatrec.research.studies.registry import ENTRIES
-
-if TYPE_CHECKING:
-    from flatrec.research.studies.base import PlannedRun
 
 
 def study(
@@ -77,12 +74,10 @@ def study(
         () if seed is None and seeds is None else options.seeds(seed, seeds, chosen.SEEDS),
         options.experiment(experiment, shared, seed=seed, device=device),
     )
-    result = run_study(chosen, out, request, runs=runs, workers=Workers(workers, backend, address), on_run=_report)
+    at_work = Workers(workers, backend, address)
+    with JobProgress(f"study {name}", workers) as progress:
+        result = run_study(chosen, out, request, runs=runs, workers=at_work, callback=progress)
     print_study_result(result, out, as_json=json)
-
-
-def _report(run: PlannedRun, error: str | None, n_left: int) -> None:
-    print_progress(f"{run.name} {'finished' if error is None else f'failed: {error}'} ({n_left} left)")
 
 
 def _split(sets: Sequence[str]) -> tuple[Mapping[str, object], list[str]]:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.job_progress import JobProgress
 from flatrec.cli.printing import print_study_result
-from flatrec.cli.progress import print_progress
 
 
 def sweep(
@@ -59,9 +59,6 @@ def sweep(
     n_trials = options.counted("--trials", trials, MAX_TRIALS)
     tried = read_space(space) if space is not None else None
     wanted = Sweep(base, tried, sampler, n_trials, fresh_seeds, storage, name)
-    result = run_sweep(wanted, out, workers=Workers(workers, backend, address), on_trial=_report)
+    with JobProgress(name, workers) as progress:
+        result = run_sweep(wanted, out, workers=Workers(workers, backend, address), callback=progress)
     print_study_result(result, out, as_json=json)
-
-
-def _report(error: str | None, n_left: int) -> None:
-    print_progress(f"{'a trial ended' if error is None else f'failed: {error}'} ({n_left} left)")

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.messages import print_progress
 from flatrec.cli.printing import print_json, print_table, print_text
-from flatrec.cli.progress import print_progress, training_bar
+from flatrec.cli.progress import training_bar
 from flatrec.utils.messages import count
 from flatrec.utils.processes import Processes, speaks
 

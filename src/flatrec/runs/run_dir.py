@@ -111,6 +111,11 @@ def has_run(folder: Path) -> bool:
     return (folder / EXPERIMENT).exists() and (folder / DATA).exists()
 
 
+def has_result(folder: Path) -> bool:
+    """Return True if a run in the folder was finished, whether or not its files are in order."""
+    return (folder / RESULT).is_file()
+
+
 def window_name(number: int | str) -> str:
     """Return the name of the run folder of a window, in the folder of runs over windows."""
     return f"window-{number}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from flatrec.utils.global_options import GlobalOptions
 from flatrec.utils.processes import first_speaks, speaks
 
 INTERRUPTED, TERMINATED = 130, 143  # as in shells: 128 plus the number of the signal
@@ -24,6 +25,7 @@ ADVICE = {
     "export": _CONTINUES,
     "study": _CONTINUES,
     "sweep": _CONTINUES,
+    "league": _CONTINUES,
 }
 _IMPORTING = "<frozen importlib._bootstrap>"
 
@@ -40,7 +42,7 @@ class Guard:
     """
 
     def __init__(self, words: list[str]) -> None:
-        command = words[0] if words else ""
+        command = next(iter(GlobalOptions.of(words).words), "")
         self.advice = ADVICE.get(command, "")
         self.silent = first_speaks(command) and not speaks()
         self.working = False

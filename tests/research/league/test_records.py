@@ -11,6 +11,7 @@ from flatrec.research.league.records import RecordFiles, Wanted, by_run, decisiv
 from flatrec.research.league.season import read_season, run_league
 from flatrec.research.league.settings import experiment_of
 from flatrec.research.league.spec import Rules
+from tests.research.heard import Heard
 from tests.research.league.conftest import SETTINGS
 
 
@@ -53,9 +54,10 @@ def test_a_line_that_was_removed_is_made_again(league, done, tmp_path):
     path = tmp_path / "done" / "finals.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[1:]))
-    names = []
-    again = run_league(league, tmp_path / "done", on_run=lambda name, *_: names.append(name))
-    assert len(names) == 1
+    heard = Heard()
+    again = run_league(league, tmp_path / "done", callback=heard)
+    assert len(heard.names) == 1
+    assert heard.plans == [(1, 7)]
     assert [record.test for record in again.finals] == [record.test for record in done.finals]
 
 

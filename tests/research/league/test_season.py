@@ -24,6 +24,7 @@ from flatrec.research.studies.base import Source
 from flatrec.research.sweeps.space import Choices
 from flatrec.testing import block_dataset
 from flatrec.utils.locks import InUseError, lock_folder
+from tests.research.heard import Heard
 from tests.research.league.conftest import SETTINGS, SPACE, method
 
 RANDOM = {"split.method": "random"}
@@ -116,9 +117,10 @@ def test_records_need_no_data_to_be_read(league, cell, done, tmp_path):
 
 def test_another_method_changes_nothing_for_those_that_there_are(league, done, tmp_path):
     ahead = replace(league, methods=(method("sgd", optimizer__name="sgd"), *league.methods))
-    runs = []
-    more = run_league(ahead, tmp_path / "done", on_run=lambda name, *_: runs.append(name))
-    assert {name.split()[1] for name in runs} == {"sgd"}
+    heard = Heard()
+    more = run_league(ahead, tmp_path / "done", callback=heard)
+    assert {name.split()[1] for name in heard.names} == {"sgd"}
+    assert heard.plans == [(4, 8), (2, 8)]  # before the two trials, and before the two finals
     assert [record for record in more.trials if record.method != "sgd"] == list(done.trials)
     assert [record for record in more.finals if record.method != "sgd"] == list(done.finals)
 
@@ -135,10 +137,10 @@ def test_methods_of_equal_settings_are_trained_once(cell, tmp_path):
     rules = Rules(n_trials=2, final_seeds=(1, 2))
     narrow = {"optimizer.lr": Choices((1e-6, 0.1)), "regularization.weight": Choices((0.01,))}
     league = League(rules, SETTINGS, (cell,), (method("one", narrow), method("two", narrow)))
-    names = []
-    done = run_league(league, tmp_path, on_run=lambda name, *_: names.append(name))
+    heard = Heard()
+    done = run_league(league, tmp_path, callback=heard)
     assert len(done.trials) == 4
-    assert len(names) == 2 + 2  # all points of the space, and the finals of the same best one
+    assert len(heard.names) == 2 + 2  # all points of the space, and the finals of the same best one
     scores = {
         json.dumps(record.point, sort_keys=True): record.score for record in comparable(by_method(done.trials, "one"))
     }

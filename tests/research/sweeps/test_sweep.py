@@ -16,6 +16,7 @@ from flatrec.research.sweeps.store import StudyAddress, open_study
 from flatrec.research.sweeps.sweep import STORE
 from flatrec.research.sweeps.trials import TrialJob, run_trial
 from flatrec.testing import block_dataset
+from tests.research.heard import Heard
 
 RATES = {"optimizer.lr": Choices((0.001, 0.01, 0.1))}
 
@@ -142,13 +143,14 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
     freedom = config.changed(experiment, {"model": {"name": "freedom"}})
     asked = Sweep(freedom, {"model.n_neighbors": Choices((1000, 2, 3))}, "grid")
     for _ in range(2):
-        heard = []
-        found = run_sweep(asked, tmp_path, on_trial=lambda error, left, heard=heard: heard.append((error, left)))
+        heard = Heard()
+        found = run_sweep(asked, tmp_path, callback=heard)
         (failure,) = found.failures
         assert failure.run.startswith("trial ")
         assert "neighbors" in failure.error
-        assert failure.error in str(heard)
-        assert heard[-1][1] == 0
+        assert failure.error in str(heard.done)
+        assert heard.plans[0] == (len(heard.done), 3 - len(heard.done))
+        assert heard.begun == heard.names
         assert sorted(row[3] for row in trials(found) if row[1] == "complete") == ["2", "3"]
     assert [row[3] for row in trials(found) if row[1] == "fail"] == ["1000", "1000"]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import partial
 from types import ModuleType
+from typing import cast
 
-from flatrec.research.execution.workers import BrokenPoolError, Done, Job, Workers
+from flatrec.research.execution.workers import BrokenPoolError, Done, Job, JobResult, Workers, ignore
 
 MAX_BROKEN_POOLS = 3  # after so many broken pools, each job that is left gets a pool of its own
 
@@ -21,7 +23,12 @@ class Lost:
 
 
 def execute(
-    task: Callable[[Job], Done], jobs: Sequence[Job], workers: Workers, on_done: Callable[[Job, Done | Lost], None]
+    task: Callable[[Job], Done],
+    jobs: Sequence[Job],
+    workers: Workers,
+    on_done: Callable[[Job, Done | Lost], None],
+    *,
+    on_begin: Callable[[Job], None] = ignore,
 ) -> None:
     """Do all jobs, in any order.
 
@@ -33,6 +40,7 @@ def execute(
         jobs: arguments of the task, one per call.
         workers: processes or cluster that do the jobs.
         on_done: called in this process as jobs end, with the job and its result.
+        on_begin: called in this process, maybe from another thread, as jobs are given to a worker.
 
     Raises:
         ModuleNotFoundError: the backend is not installed; the message names the extra.
@@ -40,31 +48,39 @@ def execute(
     """
     if workers.backend == "local" and workers.n_workers == 1:
         for job in jobs:
+            on_begin(job)
             on_done(job, task(job))
         return
     left = dict(enumerate(jobs))
+
+    def do(some: dict[int, Job]) -> None:
+        results = partial(_pool(workers).results, task, dict(some), workers, on_begin)
+        _take(results, some, on_done)
+
     with _pool(workers).connected(workers):
         for _ in range(MAX_BROKEN_POOLS):
-            _do(task, left, workers, on_done)
+            do(left)
         for index in list(left):  # a job that kills its worker now takes no other job with it
             alone = {index: left.pop(index)}
-            _do(task, alone, workers, on_done)
+            do(alone)
             for job in alone.values():
                 on_done(job, Lost())
 
 
-def _do(
-    task: Callable[[Job], Done], left: dict[int, Job], workers: Workers, on_done: Callable[[Job, Done | Lost], None]
+def _take(
+    results: Callable[[], Generator[JobResult[Done], None, None]],
+    left: dict[int, Job],
+    on_done: Callable[[Job, Done | Lost], None],
 ) -> None:
-    """Do the jobs that are left, and remove those that are done; a broken pool leaves the others."""
+    """Take the results of the jobs that are left, and remove those that are done; a broken pool leaves the others."""
     if not left:
         return
     try:
-        with closing(_pool(workers).results(task, dict(left), workers)) as results:
-            for result in results:
+        with closing(results()) as ended:
+            for result in ended:
                 if result.error is not None:
                     raise result.error
-                on_done(left.pop(result.index), result.done)
+                on_done(left.pop(result.index), cast(Done, result.done))
     except BrokenPoolError as error:
         logger.warning("a worker died (%s); its job is done again", error)
 

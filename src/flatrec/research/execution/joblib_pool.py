@@ -9,7 +9,16 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 
-from flatrec.research.execution.workers import BrokenPoolError, Done, Job, JobRequest, JobResult, Workers, do_job
+from flatrec.research.execution.workers import (
+    BrokenPoolError,
+    Done,
+    Job,
+    JobRequest,
+    JobResult,
+    Workers,
+    do_job,
+    ignore,
+)
 from flatrec.utils.interrupts import defer_interrupts
 from flatrec.utils.optional import require_extra
 from flatrec.utils.parent import end_with_parent
@@ -41,14 +50,14 @@ def connected(workers: Workers) -> Iterator[None]:
 
 
 def results(
-    task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers
+    task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers, on_begin: Callable[[Job], None] = ignore
 ) -> Generator[JobResult[Done], None, None]:
     """Yield the results of jobs as they end.
 
     Raises:
         BrokenPoolError: a worker died.
     """
-    with _begun(task, jobs, workers) as ended:
+    with _begun(task, jobs, workers, on_begin) as ended:
         try:
             for result in ended:  # noqa: UP028 - `yield from` would close the generator before the block ends
                 yield result
@@ -61,7 +70,7 @@ def results(
 
 @contextmanager
 def _begun(
-    task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers
+    task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers, on_begin: Callable[[Job], None]
 ) -> Iterator[Generator[JobResult[Done], None, None]]:
     """Give the jobs to workers, and end the workers with the block, without a word of jobs that are abandoned."""
     parallel = require_extra("joblib", "research").Parallel(
@@ -77,7 +86,7 @@ def _begun(
         resource_tracker.ensure_running()  # as it starts, Python 3.11 unblocks what is blocked below
     with ExitStack() as stack:
         with defer_interrupts():  # workers are ended by this process, not by a signal that a terminal sends to all
-            ended = parallel(delayed(request) for request in JobRequest.all(task, jobs, workers.threads))
+            ended = parallel(delayed(request) for request in JobRequest.all(task, jobs, workers.threads, on_begin))
             stack.callback(_abandon, ended)  # before the interrupt that was deferred is raised
         yield ended
 

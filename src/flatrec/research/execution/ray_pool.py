@@ -13,7 +13,16 @@ from contextlib import contextmanager, redirect_stdout
 from itertools import islice
 from types import ModuleType
 
-from flatrec.research.execution.workers import BrokenPoolError, Done, Job, JobRequest, JobResult, Workers, do_job
+from flatrec.research.execution.workers import (
+    BrokenPoolError,
+    Done,
+    Job,
+    JobRequest,
+    JobResult,
+    Workers,
+    do_job,
+    ignore,
+)
 from flatrec.utils.optional import require_extra
 
 
@@ -51,7 +60,7 @@ def _init(ray: ModuleType, workers: Workers) -> None:
 
 
 def results(
-    task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers
+    task: Callable[[Job], Done], jobs: Mapping[int, Job], workers: Workers, on_begin: Callable[[Job], None] = ignore
 ) -> Generator[JobResult[Done], None, None]:
     """Yield the results of jobs as they end; if a machine is lost, Ray repeats its jobs on another.
 
@@ -64,7 +73,7 @@ def results(
     n_workers = workers.n_workers if workers.n_workers > 0 else max(1, int(resources.get("CPU", 1)))
     n_gpus = gpus_of_a_job(resources.get("GPU", 0.0), min(n_workers, len(jobs)))
     remote = ray.remote(num_cpus=1, num_gpus=n_gpus, max_retries=1)(do_job)
-    waiting = JobRequest.all(task, jobs, workers.threads)
+    waiting = JobRequest.all(task, jobs, workers.threads, on_begin)
     running: set[object] = set()
     try:
         while True:

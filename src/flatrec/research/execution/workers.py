@@ -88,10 +88,18 @@ class JobRequest(Generic[Job, Done]):
     classes: tuple[user_classes.Origin, ...] = ()
 
     @classmethod
-    def all(cls, task: Callable[[Job], Done], jobs: Mapping[int, Job], threads: int) -> Iterator[JobRequest[Job, Done]]:
-        """Return one request per job; relative paths mean the same as here."""
+    def all(
+        cls, task: Callable[[Job], Done], jobs: Mapping[int, Job], threads: int, on_begin: Callable[[Job], None]
+    ) -> Iterator[JobRequest[Job, Done]]:
+        """Yield one request per job, which is then given to a worker; relative paths mean the same as here."""
         here, classes = os.getcwd(), user_classes.origins()
-        return (cls(index, job, task, threads, here, classes) for index, job in jobs.items())
+        for index, job in jobs.items():
+            on_begin(job)
+            yield cls(index, job, task, threads, here, classes)
+
+
+def ignore(job: object) -> None:
+    """Tell nobody that a job has begun."""
 
 
 def do_job(request: JobRequest[Job, Done]) -> JobResult[Done]:

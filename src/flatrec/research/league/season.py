@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from flatrec.api import check_undivided, log_data_warnings
 from flatrec.config import Experiment, Option
 from flatrec.evaluation.metrics import higher_is_better
 from flatrec.models import BASELINES
-from flatrec.research.execution import Lost, Workers, execute
+from flatrec.research.execution import JobCallback, Lost, NoCallback, Workers, execute
 from flatrec.research.league.job import Failed, Job, remove_run, run_job
 from flatrec.research.league.proposals import common_points, next_point, random_points
 from flatrec.research.league.records import Kind, Record, RecordFiles, Wanted, decisive_settings
@@ -26,8 +26,6 @@ from flatrec.utils.locks import lock_folder
 RUNS = "runs"
 
 logger = logging.getLogger(__name__)
-
-OnRun = Callable[[str, str | None, int], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def run_league(
     workers: Workers | None = None,
     keep_runs: bool = False,
     cells: Sequence[str] = (),
-    on_run: OnRun = lambda _name, _error, _left: None,
+    callback: JobCallback | None = None,
 ) -> Finished:
     """Make the trials and finals that are missing, and record each as it ends.
 
@@ -66,8 +64,7 @@ def run_league(
         workers: processes or cluster that make the runs; by default they are made one after the other.
         keep_runs: whether run folders are kept after their runs are recorded; a call without it removes them.
         cells: names of the cells to run; empty for all.
-        on_run: called as each run ends, with its name, its error if it failed, and the number of runs that are left of
-            those that could begin.
+        callback: what is told of the runs as they begin and end.
 
     Raises:
         ValueError: the league breaks a rule, or data do not fit it, or a record is damaged.
@@ -79,7 +76,8 @@ def run_league(
     with lock_folder(out, "runs a league"):
         files = RecordFiles(out)
         files.repair()
-        failures = _Runner(season, files, out / RUNS, workers or Workers(), keep_runs=keep_runs, on_run=on_run).run()
+        options = _Options(workers or Workers(), callback or NoCallback(), keep_runs)
+        failures = _Runner(season, files, out / RUNS, options).run()
         finished = replace(season.finished(files), failures=tuple(failures))
         if not cells and (count := files.unused()):
             logger.warning("%d records in %s are of other settings or data, and are not used", count, out)
@@ -128,8 +126,7 @@ class Season:
     def trials(self, cell: Cell, method: Method, files: RecordFiles) -> tuple[list[Record], list[Job]]:
         """Return the trials of a method in a cell that are recorded, and jobs for those that can begin."""
         rules = self.league.rules
-        space = space_of(self.league, cell, method)
-        n_trials = int(min(rules.n_trials, n_points(space)))
+        space, n_trials = space_of(self.league, cell, method), self.n_trials(cell, method)
         seed = seeding.derive_seed(rules.trial_seed, f"league {cell.name} {method.name}") % 2**32
         if rules.sampler != "tpe":
             of_cell = seeding.derive_seed(rules.trial_seed, f"league {cell.name}")
@@ -148,6 +145,10 @@ class Season:
                 return recorded, missing
             recorded += found
         return recorded, []
+
+    def n_trials(self, cell: Cell, method: Method) -> int:
+        """Return the number of trials of a method in a cell: no more than its space has points."""
+        return int(min(self.league.rules.n_trials, n_points(space_of(self.league, cell, method))))
 
     def finals(
         self, cell: Cell, method: Method, trials: Sequence[Record], files: RecordFiles
@@ -254,26 +255,29 @@ def best_trial(trials: Sequence[Record]) -> Record | None:
     return max(scored, key=lambda record: (sign * (record.score or 0.0), -record.number))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Options:
+    workers: Workers
+    callback: JobCallback
     keep_runs: bool
-    on_run: OnRun
 
 
 class _Runner:
     """Makes the missing runs of a season, cell by cell."""
 
-    def __init__(
-        self, season: Season, files: RecordFiles, runs: Path, workers: Workers, *, keep_runs: bool, on_run: OnRun
-    ) -> None:
-        self.season, self.files, self.runs, self.workers = season, files, runs, workers
-        self.options = _Options(keep_runs=keep_runs, on_run=on_run)
+    def __init__(self, season: Season, files: RecordFiles, runs: Path, options: _Options) -> None:
+        self.season, self.files, self.runs, self.options = season, files, runs, options
         self.failures: dict[str, str] = {}
+        self.left_of: dict[str, int] = {}  # by cell, the largest number of runs that are still to be made
 
     def run(self) -> list[tuple[str, str]]:
         """Make all runs; return names and errors of those that failed."""
         for cell in self.season.cells:
+            self._pending(cell)  # for the number of runs
+        n_recorded = len(self.season.recorded)
+        for cell in self.season.cells:
             while jobs := self._pending(cell):
+                self.options.callback.on_plan(sum(self.left_of.values()), n_recorded)
                 self._make(jobs)
         return list(self.failures.items())
 
@@ -281,11 +285,17 @@ class _Runner:
         """Return jobs that can begin: trials, and then, when no trial is left that can, finals."""
         trials: list[Job] = []
         finals: list[Job] = []
+        n_left = 0
         for method in self.season.league.methods:
             recorded, missing = self.season.trials(cell, method, self.files)
             trials += missing
+            finals_of_method = [] if missing else self.season.finals(cell, method, recorded, self.files)[1]
+            finals += finals_of_method
             if not missing:
-                finals += self.season.finals(cell, method, recorded, self.files)[1]
+                n_left += len(self._not_failed(finals_of_method))
+            elif self._not_failed(missing):
+                n_left += self.season.n_trials(cell, method) - len(recorded) + len(self.season.league.rules.final_seeds)
+        self.left_of[cell.name] = n_left
         return self._not_failed(trials) or self._not_failed(finals)
 
     def _not_failed(self, jobs: Sequence[Job]) -> list[Job]:
@@ -293,20 +303,19 @@ class _Runner:
         return list({job.folder: job for job in here}.values())  # equal settings are trained once
 
     def _make(self, jobs: Sequence[Job]) -> None:
-        n_left = len(jobs)
+        def begin(job: Job) -> None:
+            self.options.callback.on_begin(job.name)
 
         def take(job: Job, done: Record | Failed | Lost) -> None:
-            nonlocal n_left
-            n_left -= 1
             if isinstance(done, Record):
                 self.files.add(done)
                 if not self.options.keep_runs:
                     remove_run(job)
             else:
                 self.failures[job.name] = done.error
-            self.options.on_run(job.name, done.error or None, n_left)
+            self.options.callback.on_done(job.name, done.error or None)
 
-        execute(run_job, jobs, self.workers, take)
+        execute(run_job, jobs, self.options.workers, take, on_begin=begin)
 
 
 def _split_by_seed(experiment: Experiment) -> Experiment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,13 +12,14 @@ from typing import Any, cast
 from flatrec.api import check_undivided, load_to_train
 from flatrec.evaluation.significance import MIN_SEEDS
 from flatrec.research.analysis.perturbation import relative_drop
+from flatrec.research.execution import JobCallback
 from flatrec.research.reporting.formats import markdown
 from flatrec.research.reporting.reported import reported
 from flatrec.research.reporting.study_result import Column, StudyResult, Table
 from flatrec.research.reproduction.experiment import paper_experiment
 from flatrec.research.reproduction.rows import NOISE, Row
 from flatrec.research.reproduction.run import PAGE, RESULT, differing_counts
-from flatrec.research.studies.base import PlannedRun, Request
+from flatrec.research.studies.base import Request
 from flatrec.research.studies.noise import FEATURES, NoiseStudy
 from flatrec.research.studies.runner import run_study
 from flatrec.utils.atomic_write import write_text
@@ -123,7 +124,7 @@ def reproduce_noise(
     *,
     seeds: tuple[int, ...],
     device: str = "auto",
-    on_run: Callable[[PlannedRun, str | None, int], None] = lambda _planned, _error, _left: None,
+    callback: JobCallback | None = None,
 ) -> NoiseReproduction:
     """Train a row and plain at the paper's settings, and score both under noise by the study ``noise``.
 
@@ -136,7 +137,7 @@ def reproduce_noise(
         out: folder for the study.
         seeds: the seeds, at least two.
         device: where the models are trained.
-        on_run: as in :func:`flatrec.research.studies.runner.run_study`.
+        callback: as in :func:`flatrec.research.studies.runner.run_study`.
 
     Raises:
         FileNotFoundError: there are no such data.
@@ -150,7 +151,7 @@ def reproduce_noise(
         logger.warning("%s", warning)
     strategies = tuple(dict.fromkeys(("plain", row.strategy)))
     study = NoiseStudy(variances=VARIANCES, draws=DRAWS, metric=METRIC)
-    found = run_study(study, out, Request((data,), (row.model,), strategies, seeds, experiment), on_run=on_run)
+    found = run_study(study, out, Request((data,), (row.model,), strategies, seeds, experiment), callback=callback)
     failures = tuple((failure.run, failure.error) for failure in found.failures)
     result = NoiseReproduction(row, seeds, _scores(row, found), warning, failures)
     write_text(out / RESULT, json.dumps(result.as_dict(), indent=2, allow_nan=False) + "\n")

@@ -11,8 +11,9 @@ from typing import Any
 
 from flatrec.api import check_undivided, load_to_train
 from flatrec.evaluation.significance import MIN_SEEDS
+from flatrec.research.execution import JobCallback
 from flatrec.research.league import League, Method, read_league, run_league
-from flatrec.research.league.season import Finished, OnRun
+from flatrec.research.league.season import Finished
 from flatrec.research.league.settings import space_of
 from flatrec.research.league.spec import n_points
 from flatrec.research.league.write import write_league
@@ -121,7 +122,7 @@ def reproduce_tuned(
     n_trials: int = 8,
     n_seeds: int = 5,
     device: str = "auto",
-    on_run: OnRun = lambda _name, _error, _left: None,
+    callback: JobCallback | None = None,
 ) -> TunedReproduction:
     """Write the league of a row as ``league.toml``, run it, and write ``tuned.json`` and ``tuned.md``.
 
@@ -135,7 +136,7 @@ def reproduce_tuned(
         n_trials: number of trials of every method.
         n_seeds: number of fresh seeds.
         device: where the models are trained.
-        on_run: as in :func:`flatrec.research.league.run_league`.
+        callback: as in :func:`flatrec.research.league.run_league`.
 
     Raises:
         FileNotFoundError: there are no such data.
@@ -152,7 +153,7 @@ def reproduce_tuned(
         logger.warning("%s", warning)
     out.mkdir(parents=True, exist_ok=True)
     _write(league, out)
-    finished = run_league(league, out, on_run=on_run)
+    finished = run_league(league, out, callback=callback)
     methods = tuple(_tuned_method(league, method, row, finished) for method in league.methods)
     result = TunedReproduction(table, row, league.rules.final_seeds, methods, warning, finished.failures)
     write_text(out / RESULT, json.dumps(result.as_dict(), indent=2, allow_nan=False) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from flatrec.config import Experiment
 from flatrec.config.old_words import NAMES, new_name
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
-from flatrec.research.execution import Lost, Workers, execute
+from flatrec.research.execution import JobCallback, Lost, NoCallback, Workers, execute
 from flatrec.research.reporting.formats import write_tables
 from flatrec.research.reporting.plots import save
 from flatrec.research.reporting.study_result import STUDY_FILE, Failure, StudyResult, write_study_result
@@ -36,7 +36,7 @@ from flatrec.research.studies.base import (
 )
 from flatrec.research.studies.registry import ENTRIES
 from flatrec.runs import selection
-from flatrec.runs.run_dir import has_run
+from flatrec.runs.run_dir import has_result, has_run
 from flatrec.training import Callback
 from flatrec.training.records import read_lines
 from flatrec.training.trainer import RECORDS
@@ -81,7 +81,7 @@ def run_study(
     *,
     runs: Path | None = None,
     workers: Workers | None = None,
-    on_run: Callable[[PlannedRun, str | None, int], None] = lambda _planned, _error, _left: None,
+    callback: JobCallback | None = None,
 ) -> StudyResult:
     """Train what is missing of a study, analyze its runs, and write tables, figures and ``study.json``.
 
@@ -95,7 +95,7 @@ def run_study(
         runs: folder for the run folders; by default ``runs`` in ``out``.
         workers: processes or cluster that train the runs; by default they are trained one after the other in this
             process.
-        on_run: called as each run ends, with the run, its error if it failed, and the number of runs that are left.
+        callback: what is told of the runs as they begin and end.
 
     Raises:
         ValueError: the request does not suit the study, or no run of it could be finished.
@@ -115,7 +115,9 @@ def run_study(
         path.mkdir(parents=True, exist_ok=True)
     with lock_folder(out, "runs a study or sweep"):
         (out / STUDY_FILE).unlink(missing_ok=True)  # it would not belong to the runs that follow
-        finished, failures = _finished_and_failed(_run_all(planned, runs, workers or Workers(), on_run))
+        finished, failures = _finished_and_failed(
+            _run_all(planned, runs, workers or Workers(), callback or NoCallback())
+        )
         analysis = study.analyze(StudyRuns(request, name_data_sets(finished)))
         write_analysis(out, analysis)
         result = StudyResult(
@@ -135,20 +137,48 @@ def run_study(
 
 
 def _run_all(
-    planned: Sequence[PlannedRun], runs: Path, workers: Workers, on_run: Callable[[PlannedRun, str | None, int], None]
+    planned: Sequence[PlannedRun], runs: Path, workers: Workers, callback: JobCallback
 ) -> list[tuple[PlannedRun, FinishedRun | Failure]]:
-    """Train and measure all runs; runs that share a folder are trained once."""
-    jobs = list({run.folder: Job(run, runs) for run in _with_all_measures(planned)}.values())
+    """Train and measure all runs."""
     selection.log_warnings(_warnings(planned))
-    ended: dict[str, FinishedRun | Failure] = {}
+    work = RunWork(planned, runs, workers)
+    callback.on_plan(work.n_left, work.n_reused)
+    return work.do(callback)
 
-    def take(job: Job, done: FinishedRun | Failure | Lost) -> None:
-        run = Failure(job.planned.name, done.error) if isinstance(done, Lost) else done
-        ended[job.planned.folder] = run
-        on_run(job.planned, run.error if isinstance(run, Failure) else None, len(jobs) - len(ended))
 
-    execute(run_job, jobs, workers, take)
-    return [(run, ended[run.folder]) for run in planned]
+class RunWork:
+    """Planned runs that are to be trained and measured; those that share a folder are trained once.
+
+    Args:
+        planned: the runs.
+        runs: folder of run folders.
+        workers: processes or cluster that train them.
+    """
+
+    def __init__(self, planned: Sequence[PlannedRun], runs: Path, workers: Workers) -> None:
+        self.planned, self.workers = planned, workers
+        jobs = {run.folder: Job(run, runs) for run in _with_all_measures(planned)}
+        self.reused = {name: job for name, job in jobs.items() if has_result(runs / name)}
+        self.fresh = {name: job for name, job in jobs.items() if name not in self.reused}
+        self.n_left, self.n_reused = len(self.fresh), len(self.reused)
+
+    def do(self, callback: JobCallback) -> list[tuple[PlannedRun, FinishedRun | Failure]]:
+        """Train and measure the runs, first those that are trained already; return what came of each planned run."""
+        ended: dict[str, FinishedRun | Failure] = {}
+
+        def begin(job: Job) -> None:
+            if job.planned.folder in self.fresh:
+                callback.on_begin(job.planned.name)
+
+        def take(job: Job, done: FinishedRun | Failure | Lost) -> None:
+            run = Failure(job.planned.name, done.error) if isinstance(done, Lost) else done
+            ended[job.planned.folder] = run
+            error = run.error if isinstance(run, Failure) else None
+            if error or job.planned.folder in self.fresh:
+                callback.on_done(job.planned.name, error)
+
+        execute(run_job, [*self.reused.values(), *self.fresh.values()], self.workers, take, on_begin=begin)
+        return [(run, ended[run.folder]) for run in self.planned]
 
 
 def _warnings(planned: Sequence[PlannedRun]) -> list[str]:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from flatrec.config import Experiment, Option
 from flatrec.data.dataset import Dataset
 from flatrec.evaluation.metrics import higher_is_better
-from flatrec.research.execution import Lost, Workers, execute
+from flatrec.research.execution import JobCallback, Workers
 from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import Line, Panel, lines
 from flatrec.research.reporting.study_result import (
@@ -27,7 +27,7 @@ from flatrec.research.reporting.study_result import (
 )
 from flatrec.research.studies.base import Analysis, FinishedRun, name_data_sets
 from flatrec.research.studies.comparisons import compare_groups, findings_of, long_table
-from flatrec.research.studies.runner import RUNS, Job, run_job, write_analysis
+from flatrec.research.studies.runner import RUNS, RunWork, write_analysis
 from flatrec.research.sweeps.space import Choices, Space, with_values
 from flatrec.research.sweeps.trials import TIE_BREAKER, planned_run
 from flatrec.utils.user_classes import short
@@ -68,8 +68,21 @@ class Search:
         return self.sign * trial.value, float("-inf") if tie_breaker is None else tie_breaker
 
 
+@dataclass(frozen=True)
+class Making:
+    """How runs are made.
+
+    Args:
+        workers: processes or cluster that make them.
+        callback: what is told of them as they begin and end.
+    """
+
+    workers: Workers
+    callback: JobCallback
+
+
 def confirm(
-    search: Search, seeds: Sequence[int], out: Path, workers: Workers, *, settings: dict[str, str]
+    search: Search, seeds: Sequence[int], out: Path, making: Making, *, settings: dict[str, str]
 ) -> StudyResult:
     """Train the winner and the settings as given on fresh seeds, and write what the sweep found.
 
@@ -82,7 +95,7 @@ def confirm(
     # Of equal trials the one whose settings come first, whatever the order that kills and machines left them in.
     best = max(sorted(complete, key=_settings_text), key=search.rank)
     values = _values(search.space, best)
-    finished, failures = _train(search, with_values(search.experiment, values), seeds, out / RUNS, workers=workers)
+    finished, failures = _train(search, with_values(search.experiment, values), seeds, out / RUNS, making=making)
     rows = compare_groups(name_data_sets(finished), LABELS, baselines={CHOSEN: (GIVEN,)}) if finished else []
     details = long_table(rows, LABELS, name="confirmation", title="On fresh seeds, test split")
     image = Image("trials", f"Validation {metric_name(search.monitor)} by trial", "Each trial, and the best so far.")
@@ -109,9 +122,8 @@ def confirm(
 
 
 def _train(
-    search: Search, chosen: Experiment, seeds: Sequence[int], runs: Path, *, workers: Workers
+    search: Search, chosen: Experiment, seeds: Sequence[int], runs: Path, *, making: Making
 ) -> tuple[list[FinishedRun], list[Failure]]:
-    ended: list[FinishedRun | Failure] = []
     planned = [
         replace(
             run := planned_run(experiment.replace(seed=seed), search.data),
@@ -126,12 +138,11 @@ def _train(
         for seed in seeds
         for which, experiment in ((GIVEN, search.experiment), (CHOSEN, chosen))
     ]
-
-    def take(job: Job, done: FinishedRun | Failure | Lost) -> None:
-        ended.append(Failure(job.planned.name, done.error) if isinstance(done, Lost) else done)
-
-    execute(run_job, [Job(run, runs) for run in planned], workers, take)
-    return [run for run in ended if isinstance(run, FinishedRun)], [run for run in ended if isinstance(run, Failure)]
+    work = RunWork(planned, runs, making.workers)
+    making.callback.on_plan(work.n_left, len(search.trials) + work.n_reused)
+    ended = work.do(making.callback)
+    finished = [replace(run, planned=planned) for planned, run in ended if isinstance(run, FinishedRun)]
+    return finished, [replace(run, run=planned.name) for planned, run in ended if isinstance(run, Failure)]
 
 
 def _settings_text(trial: FrozenTrial) -> str:

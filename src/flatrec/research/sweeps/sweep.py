@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -17,10 +16,10 @@ from flatrec.config import Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.models import BASELINES
 from flatrec.registry.instantiate import with_defaults
-from flatrec.research.execution import Lost, Workers, execute
+from flatrec.research.execution import JobCallback, Lost, NoCallback, Workers, execute
 from flatrec.research.reporting.study_result import StudyResult
 from flatrec.research.studies.runner import RUNS
-from flatrec.research.sweeps.confirmation import Search, confirm
+from flatrec.research.sweeps.confirmation import Making, Search, confirm
 from flatrec.research.sweeps.identity import Identity
 from flatrec.research.sweeps.shared_study import enter_study
 from flatrec.research.sweeps.space import Choices, Space, default_space, grid, with_values
@@ -86,7 +85,7 @@ def run_sweep(
     *,
     dataset: Dataset | None = None,
     workers: Workers | None = None,
-    on_trial: Callable[[str | None, int], None] = lambda _error, _left: None,
+    callback: JobCallback | None = None,
 ) -> StudyResult:
     """Search for settings, confirm the winner on fresh seeds, and write tables, figures and ``study.json``.
 
@@ -101,7 +100,7 @@ def run_sweep(
         dataset: data set in memory, which travels to the workers; by default that which the experiment names.
         workers: processes or cluster that make the trials; by default they are made one after the other in this
             process.
-        on_trial: called as each trial ends, with its error if it failed, and the number of trials that are left.
+        callback: what is told of the trials, and then of the runs on fresh seeds, as they begin and end.
 
     Raises:
         ValueError: a setting is unknown, no trial could be finished, or the store has a sweep of this name with other
@@ -110,7 +109,8 @@ def run_sweep(
         ConnectionError: the store cannot be reached.
     """
     sweep = replace(sweep, experiment=with_defaults(sweep.experiment), space=sweep.proposed_space)
-    experiment, space, workers = sweep.experiment, sweep.proposed_space, workers or Workers()
+    experiment, space = sweep.experiment, sweep.proposed_space
+    making = Making(workers or Workers(), callback or NoCallback())
     _check(space, experiment)
     given, dataset = dataset, planned_run(experiment, dataset).source.load()
     check_undivided(dataset)
@@ -134,20 +134,19 @@ def run_sweep(
     with lock_folder(out, "runs a study or sweep"):
         if experiment.model.name not in BASELINES:
             selection.log_warnings(selection.choice_warnings(experiment, dataset))
-        study, errors = _search(sweep, enter(), out / RUNS, workers, data=given, on_trial=on_trial)
+        study, errors = _search(sweep, enter(), out / RUNS, making, data=given)
         search = Search(experiment, given, space, monitor, study.get_trials(deepcopy=False), tuple(errors))
         settings = {"sampler": sweep.sampler, "trials": str(sweep.n_trials)}
-        return confirm(search, sweep.seeds, out, workers, settings=settings)
+        return confirm(search, sweep.seeds, out, making, settings=settings)
 
 
 def _search(
     sweep: Sweep,
     address: StudyAddress,
     runs: Path,
-    workers: Workers,
+    making: Making,
     *,
     data: Dataset | None,
-    on_trial: Callable[[str | None, int], None],
 ) -> tuple[optuna.Study, list[str]]:
     """Make trials until there are enough; return the study and the errors of the trials made here."""
     study = open_study(address)
@@ -157,21 +156,22 @@ def _search(
     n_wanted = _enqueue_grid(study, sweep) if sweep.sampler == "grid" else sweep.n_trials
     errors: list[str] = []
 
+    def begin(job: TrialJob) -> None:
+        making.callback.on_begin(job.name)
+
     def make(count: int) -> None:
         prefix = uuid4().hex if shared else ""  # other machines number their jobs in the same way
         first = len(study.get_trials(deepcopy=False))
         job_ids = [f"{prefix} {first + index}" for index in range(count)]
         what = (address, sweep.sampler, sweep.proposed_space, sweep.experiment, runs, n_wanted, data)
-        n_left = count
+        making.callback.on_plan(count + 2 * len(sweep.seeds), n_wanted - count)
 
-        def take(_job: TrialJob, done: str | None | Lost) -> None:
-            nonlocal n_left
-            n_left -= 1
+        def take(job: TrialJob, done: str | None | Lost) -> None:
             error = done.error if isinstance(done, Lost) else done
             errors.extend([error] if error else [])
-            on_trial(error, n_left)
+            making.callback.on_done(job.name, error)
 
-        execute(run_trial, [TrialJob(job_id, *what) for job_id in job_ids], workers, take)
+        execute(run_trial, [TrialJob(job_id, *what) for job_id in job_ids], making.workers, take, on_begin=begin)
 
     with store_errors(address.url):
         n_missing = n_wanted - _count_ended(study)

@@ -51,6 +51,11 @@ class TrialJob:
     n_trials: int
     data: Dataset | None = None
 
+    @property
+    def name(self) -> str:
+        """Name for people; the store may give the trial another number, if earlier trials were made again."""
+        return f"trial {self.job_id.rpartition(' ')[2]}"
+
 
 def run_trial(job: TrialJob) -> str | None:
     """Make one trial, unless the store has enough; return its error if it failed.
