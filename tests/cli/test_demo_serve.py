@@ -115,3 +115,32 @@ def test_options_of_the_page_need_the_page(flatrec, tmp_path):
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "--serve" in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("words", "encoders"), [((), "shop"), (("--encoders", "real"), "real")])
+def test_a_quick_demo_is_smaller(flatrec, tmp_path, made, monkeypatch, words, encoders):
+    asked = []
+
+    class StopError(Exception):
+        """In the place of a demo."""
+
+    def run(*_, settings, **__):
+        asked.append(settings)
+        raise StopError
+
+    monkeypatch.setattr("flatrec.research.demo.run_demo", run)
+    assert flatrec("demo", "--quick", *words, "--out", tmp_path / "out").code == 1
+    (settings,) = asked
+    assert settings == DemoSettings.quick(encoders)
+    assert settings.encoders == encoders
+    assert settings.shop.users < DemoSettings().shop.users
+    assert settings.training.epochs < DemoSettings().training.epochs
+    assert finished_demo(made, settings) == finished_demo(made)  # which --serve looks for
+
+
+@pytest.mark.slow
+def test_a_quick_demo_is_made(flatrec, tmp_path):
+    outcome = flatrec("demo", "--quick", "--out", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert finished_demo(tmp_path / "out") is not None

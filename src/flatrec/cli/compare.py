@@ -33,17 +33,21 @@ def compare(
 
     Example: `flatrec compare --data shop --model freedom --strategies plain,bsam,bsam+ --seeds 5 --out runs/compare`
     """
+    from itertools import count
+
     from flatrec.cli.progress import ProgressBar
     from flatrec.research.comparison import compare, comparison_table
 
     base = options.experiment(experiment, sets, data=data, model=model, seed=seed, device=device)
+    names, numbers = options.names(strategies), options.seeds(base.seed, seeds, ())
+    n_runs, runs = len(names) * len(numbers), count(1)
     comparison = compare(
         base,
-        options.names(strategies),
-        options.seeds(base.seed, seeds, ()),
+        names,
+        numbers,
         out,
         overwrite=overwrite,
-        callbacks=lambda strategy, number: [ProgressBar(f"{strategy} seed {number}")],
+        callbacks=lambda strategy, number: [ProgressBar(f"{next(runs)}/{n_runs} {strategy} seed {number}")],
     )
     if json:
         print_json(comparison.as_dict())

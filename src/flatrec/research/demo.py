@@ -68,6 +68,20 @@ class DemoSettings:
     n_users: int = 3
     k: int = 10
 
+    @classmethod
+    def quick(cls, encoders: Encoders = "auto") -> DemoSettings:
+        """Return the settings of a demo of half a minute, with a smaller shop, fewer epochs and two strategies.
+
+        Args:
+            encoders: as in the settings, but ``auto`` is ``shop`` here, since real encoders take most of a minute.
+        """
+        return cls(
+            shop=ShopSettings(users=1000, items=400),
+            encoders="shop" if encoders == "auto" else encoders,
+            strategies=("plain", "bsam+"),
+            training=Training(epochs=60, checkpoint_every=10),
+        )
+
 
 @dataclass(frozen=True)
 class DemoResult:
