@@ -110,3 +110,39 @@ def find(place: str) -> object:
         return getattr(import_module(home), name)
     except AttributeError:
         return import_module(place)
+
+
+# --- negative-results.md and the lab book
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, alike on GitHub and on the site."""
+    return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip())
+
+
+@cache
+def entries() -> dict[str, str]:
+    """The entries of the lab book by anchor."""
+    book = (ROOT / "experiments" / "LOG.md").read_text(encoding="utf-8")
+    return {anchor(heading): text for heading, text in sections(book, "##").items()}
+
+
+def test_headings_of_the_lab_book_begin_with_a_date_and_have_one_anchor_everywhere():
+    book = (ROOT / "experiments" / "LOG.md").read_text(encoding="utf-8")
+    headings = [one for one in re.findall(r"^## (.+)$", book, flags=re.MULTILINE) if one != "How to read this"]
+    dates = [re.fullmatch(r"(\d{4}-\d\d-\d\d): [^·–—]+", one) for one in headings]
+    assert [one for one, found in zip(headings, dates, strict=True) if not found] == []
+    assert len({anchor(one) for one in headings}) == len(headings)
+    assert [found[1] for found in dates] == sorted(found[1] for found in dates)
+
+
+@pytest.mark.parametrize("heading", sections(page("negative-results.md"), "##"))
+def test_a_negative_result_has_the_figures_of_its_entries(heading):
+    text = sections(page("negative-results.md"), "##")[heading]
+    cited = re.findall(r"\(\.\./experiments/LOG\.md#([^)]+)\)", text)
+    assert cited
+    told = "".join(entries()[one] for one in cited)
+    if "(strategies.md)" in text:
+        told += page("strategies.md")
+    figures = set(re.findall(r"(?<![\d.,])\d+(?:\.\d+|,\d{3}(?:,\d{3})*)(?![\d,]*\d)", text))
+    assert [one for one in figures if not re.search(rf"(?<![\d.]){re.escape(one)}(?!\d)", told)] == []
