@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import flatrec
 from flatrec.config import old_words
+from flatrec.data.formats import data_formats
 from flatrec.evaluation.metrics import METRICS
+from flatrec.registry.listing import setting_groups
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -146,3 +149,67 @@ def test_a_negative_result_has_the_figures_of_its_entries(heading):
         told += page("strategies.md")
     figures = set(re.findall(r"(?<![\d.,])\d+(?:\.\d+|,\d{3}(?:,\d{3})*)(?![\d,]*\d)", text))
     assert [one for one in figures if not re.search(rf"(?<![\d.]){re.escape(one)}(?!\d)", told)] == []
+
+
+# --- glossary.md
+
+
+def test_the_glossary_is_one_sentence_per_word_with_a_link_in_order():
+    terms = re.findall(r"^- \*\*(.+?)\*\*: (.+)$", page("glossary.md"), flags=re.MULTILINE)
+    assert len(terms) > 40
+    assert len(terms) == page("glossary.md").count("\n- ")
+    sentence = r"[^.]*\(\[[^]]+\]\([^)]+\)\)\."
+    assert [term for term, text in terms if not re.fullmatch(sentence, text)] == []
+    order = [re.sub(r"[^a-z ]", "", term.lower().replace("-", " ")) for term, _ in terms]
+    assert order == sorted(order)
+
+
+# --- citing.md
+
+
+def test_the_page_on_citing_has_the_version_and_the_facts_of_the_citation_file():
+    text = page("citing.md")
+    assert f"version = {{{flatrec.__version__}}}" in text
+    citation = ROOT / "CITATION.cff"
+    if citation.is_file():
+        facts = citation.read_text(encoding="utf-8")
+        fields = {
+            name: re.search(rf'^{name}: "?(.+?)"?$', facts, flags=re.MULTILINE)[1] for name in ("title", "license")
+        }
+        assert f"title   = {{{fields['title']}}}" in text
+        assert f"license = {{{fields['license']}}}" in text
+        assert re.search(r"doi: (\S+)", facts)[1] in text
+
+
+# --- all pages of this test
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "citing.md",
+        "data.md",
+        "faq.md",
+        "glossary.md",
+        "metrics.md",
+        "negative-results.md",
+        "quick-start.md",
+        "words.md",
+    ],
+)
+def test_a_page_is_found_from_the_readme_and_its_settings_exist(name):
+    assert f"(docs/{name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+    known = {group.group for group in setting_groups()}
+    assert [one for one in re.findall(r"--set '?([a-z_]+)\.", page(name)) if one not in known] == []
+
+
+def test_the_settings_that_the_questions_name_exist():
+    names = {f"{group.group}.{setting.name}" for group in setting_groups() for setting in group.settings}
+    named = re.findall(r"`((?:training|evaluation|model|sampling|strategy|optimizer)\.[a-z_]+)", page("faq.md"))
+    assert named
+    assert [one for one in named if one not in names and not one.endswith(".name")] == []
+
+
+def test_the_page_on_data_has_every_format():
+    table = page("data.md").split("## What is read")[1].split("\n## ")[0]
+    assert {CODE.findall(row[0])[0] for row in rows(table)[1:]} == {one.name for one in data_formats()}
