@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import flatrec
+from flatrec.cli import main
+from flatrec.cli.commands import COMMANDS
 from flatrec.config import old_words
 from flatrec.data.formats import data_formats
 from flatrec.evaluation.metrics import METRICS
@@ -213,3 +216,71 @@ def test_the_settings_that_the_questions_name_exist():
 def test_the_page_on_data_has_every_format():
     table = page("data.md").split("## What is read")[1].split("\n## ")[0]
     assert {CODE.findall(row[0])[0] for row in rows(table)[1:]} == {one.name for one in data_formats()}
+
+
+# --- quick-start.md and data.md
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, in which all happens."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def blocks(name: str, language: str) -> list[str]:
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page(name), flags=re.DOTALL | re.MULTILINE)
+    return [text for found, text in fenced if found == language]
+
+
+SMALLER = {
+    "flatrec data shop": "--users 200 --items 90",
+    "flatrec train": "--set training.epochs=2 --set model.embedding_dim=8",
+}
+
+
+def run(line: str) -> None:
+    """Run one command of flatrec, on a smaller shop and for fewer epochs."""
+    smaller = " ".join(words for command, words in SMALLER.items() if line.startswith(command))
+    with pytest.raises(SystemExit) as stop:
+        main(shlex.split(f"{line} {smaller}")[1:])
+    assert stop.value.code == 0, line
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_quick_start_works():
+    first, research = blocks("quick-start.md", "")
+    assert "flatrec demo" in research
+    commands = [line for line in first.splitlines() if line.startswith("flatrec ")]
+    assert len(first.splitlines()) <= 10
+    for line in commands:
+        run(line)
+
+
+def test_the_clicks_of_the_quick_start_are_read(folder):
+    (example,), (commands,) = blocks("quick-start.md", "text"), blocks("quick-start.md", "console")
+    heading, *lines = example.splitlines()
+    days = (f"2024-06-{day:02}" for day in range(1, 30))
+    more = [f"c{n % 5},p{n % 7},{day}" for n, day in enumerate(days)]
+    (folder / "clicks.csv").write_text("\n".join([heading, *lines, *more, ""]), encoding="utf-8")
+    for line in commands.splitlines():
+        run(line)
+
+
+def test_the_description_of_the_page_on_data_is_read(folder):
+    (description,) = blocks("data.md", "toml")
+    run("flatrec data shop raw")
+    (folder / "dataset.toml").write_text(description, encoding="utf-8")
+    dataset = flatrec.load_data("dataset.toml")
+    assert set(dataset.features) == {"image", "text"}
+    assert {"price", "category", "in_stock"} <= set(dataset.items_frame().columns)
+    assert dataset.split_report.settings.method == "time"
+    assert dataset.titles is not None
+
+
+# --- README.md
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_readme_names_every_command(name):
+    assert re.search(rf"`flatrec [a-z -]*{name}\b|/ `?{name}\b", (ROOT / "README.md").read_text(encoding="utf-8"))
