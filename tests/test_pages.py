@@ -284,3 +284,17 @@ def test_the_description_of_the_page_on_data_is_read(folder):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_readme_names_every_command(name):
     assert re.search(rf"`flatrec [a-z -]*{name}\b|/ `?{name}\b", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+# --- all pages
+
+
+@pytest.mark.parametrize(
+    "path", sorted([ROOT / "README.md", ROOT / "experiments" / "LOG.md", *DOCS.glob("*.md")]), ids=lambda one: one.name
+)
+def test_tables_have_a_heading_and_rows_of_one_length(path):
+    text = re.sub(r"^( *)```.*?^\1```$", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for table in re.findall(r"(?:^ *\|.*\n)+", text, flags=re.MULTILINE):
+        lengths = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
+        assert re.fullmatch(r"[ |:-]+", table.splitlines()[1]), table[:200]
+        assert len(set(lengths)) == 1, table[:200]
