@@ -5,12 +5,14 @@ import gc
 import sys
 
 from flatrec.utils.interrupts import Guard
+from flatrec.utils.streams import use_utf8
 
 
 def main() -> None:
     """Run the command line of this process and exit with 0, 1 (failed), 2 (bad usage) or 130 (interrupted)."""
     guard = Guard(sys.argv[1:])
     guard.install()
+    use_utf8()
     atexit.register(gc.freeze)  # at its end the interpreter would go through all that was imported, for a second or two
     from flatrec.cli import main as run
 

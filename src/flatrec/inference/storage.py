@@ -33,6 +33,7 @@ from flatrec.training.checkpoint import check_finite
 from flatrec.utils.atomic_write import atomic_write, own_folder, sweep, write_text
 from flatrec.utils.integrity import MANIFEST, check_manifest, read_sealed, seal, write_manifest
 from flatrec.utils.messages import clipped
+from flatrec.utils.renaming import move
 
 FOLDER = "recommender"  # in a run folder
 FACTS, TENSORS, FEATURES = "recommender.json", "recommender.safetensors", "features.safetensors"
@@ -76,8 +77,8 @@ def save_recommender(recommender: Recommender, folder: Path | str) -> None:
         names = _write(recommender, new)
         write_manifest(new, names)
         if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
+            move(folder, old)
+        move(new, folder)
     sweep(folder)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.refresh.state import STATE, State, read_state
 from flatrec.utils.atomic_write import own_folder, sweep, write_text
+from flatrec.utils.renaming import move, move_link
 
 CURRENT, GENERATIONS, HISTORY, LATEST = "current", "generations", "history.jsonl", "latest.html"
 CANDIDATE = "candidate"  # the run that was trained without the newest days
@@ -103,7 +104,7 @@ class Store:
         return number
 
     def promote(self, number: int) -> None:
-        """Let the pointer lead to the recommender of a generation, in one step.
+        """Let the pointer lead to the recommender of a generation, in one step, except on Windows.
 
         Raises:
             OSError: the link cannot be made.
@@ -117,7 +118,7 @@ class Store:
                     f"cannot make the symbolic link {self.pointer}: {error}; choose a folder on a file system that "
                     "has symbolic links, and on Windows switch on the developer mode"
                 ) from None
-            link.replace(self.pointer)
+            move_link(link, self.pointer)
 
     def history(self) -> list[dict[str, Any]]:
         """Return the lines of the history, the oldest first; lines that are no JSON are left out."""
@@ -163,7 +164,7 @@ class Store:
         """Remove a folder; what a kill leaves of it is no generation any more."""
         if folder.exists():
             removed = folder.with_name(f"{_REMOVED}{folder.name}")
-            folder.rename(removed)
+            move(folder, removed)
             shutil.rmtree(removed, ignore_errors=True)
 
 

@@ -76,7 +76,7 @@ def append_line(path: Path, record: EpochRecord, run: str = "") -> None:
     """
     check_target(path)
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", newline="") as file:
             file.write(_line(record, run))
             file.flush()
             os.fsync(file.fileno())  # the lines must be on the disk before the checkpoint is

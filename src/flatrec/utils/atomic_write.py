@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from flatrec.utils.locks import LOCK, try_lock
+from flatrec.utils.renaming import move
 
 # No reader's pattern matches this name, nobody can guess it, and what a kill leaves behind is recognized by it.
 _TEMPORARY = re.compile(r"\.flatrec-[0-9a-f]{32}\.tmp")
@@ -47,7 +48,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             temporary.chmod(mode)
             with temporary.open("r+b") as written:  # Windows refuses to flush a file that is open for reading
                 os.fsync(written.fileno())
-        temporary.replace(path)
+        move(temporary, path)
 
 
 @contextmanager
@@ -77,13 +78,13 @@ def own_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, which appears whole or not at all.
+    """Write a UTF-8 text file, whose line ends stay as they are, and which appears whole or not at all.
 
     Raises:
         OSError: as :func:`atomic_write`.
     """
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def check_target(path: Path) -> None:

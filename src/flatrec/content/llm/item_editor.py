@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from os.path import relpath
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +16,7 @@ from flatrec.data.encoded_items import ITEM_IDS, begin_update
 from flatrec.data.items import ItemTable
 from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.integrity import read_sealed
+from flatrec.utils.relative_path import relative_path
 
 FACTS, DETAILS, IMAGES = "adjustment.json", "adjustment.csv", "adjusted_images"
 TEXT_COLUMN, IMAGE_COLUMN = "adjusted_text", "adjusted_image"
@@ -73,7 +73,7 @@ class ItemEditor:
         """
         _clear(out)
         warnings: dict[str, tuple[str, ...]] = {}
-        paths = {item: None if path is None else _relative(path, out) for item, path in self.images.items()}
+        paths = {item: None if path is None else relative_path(path, out) for item, path in self.images.items()}
         for index, item in enumerate(self.table.ids):
             if item not in captions:
                 continue
@@ -144,14 +144,6 @@ def _clear(out: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
-
-
-def _relative(path: Path, out: Path) -> str:
-    """Return the path relative to a folder, with the links in both resolved."""
-    try:
-        return relpath(path.resolve(), out.resolve())
-    except ValueError:  # another drive
-        return str(path.resolve())
 
 
 def _open_image(path: Path | None) -> Image.Image | None:

@@ -20,6 +20,7 @@ from flatrec.data.fetching.partial_download import PartialDownload
 from flatrec.data.fetching.record import Record
 from flatrec.data.fetching.web import FAILURES, open_url, reason
 from flatrec.utils.atomic_write import atomic_write, check_target, sweep
+from flatrec.utils.renaming import move
 
 TRIES = 5  # attempts without progress
 _PIECE = 1 << 16
@@ -96,7 +97,7 @@ def _download(partial: PartialDownload, record: Record, on_bytes: Callable[[int]
         partial.discard()
         raise
     record.remove_from_manifest(partial.file.name)
-    partial.path.replace(target)
+    move(partial.path, target)
     partial.discard()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -24,6 +23,7 @@ from flatrec.data.tables.text import Layout
 from flatrec.utils.atomic_write import atomic_write, sweep
 from flatrec.utils.integrity import MANIFEST, write_manifest
 from flatrec.utils.messages import shortlist
+from flatrec.utils.relative_path import relative_path
 
 Writer = Callable[[IO[bytes]], object]
 TABS = Layout("\t", "")
@@ -134,10 +134,7 @@ def _items(dataset: Dataset, directory: Path) -> pl.DataFrame:
     if dataset.titles is not None:
         columns["title"] = list(dataset.titles)
     if dataset.images is not None:
-        start = directory.resolve()
-        columns["image"] = [
-            None if path is None else Path(os.path.relpath(path.resolve(), start)).as_posix() for path in dataset.images
-        ]
+        columns["image"] = [None if path is None else relative_path(path, directory) for path in dataset.images]
     schema = {name: pl.Int64 if name == "itemID" else pl.String for name in columns}
     table = pl.DataFrame(columns, schema=schema)
     return table if dataset.item_columns is None else table.hstack(dataset.item_columns)

@@ -15,6 +15,7 @@ from flatrec.data.shop.events import EVENTS
 from flatrec.data.shop.shop import Shop
 from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST
+from flatrec.utils.renaming import move
 
 IMAGES = "images"
 EVENT_TABLE = "events.parquet"
@@ -116,10 +117,10 @@ def _exchange(built: Path, directory: Path, old: Path) -> None:
     """Move the new folder to the place of the old one, which is restored if that fails."""
     replaces = directory.exists()
     if replaces:
-        directory.rename(old)
+        move(directory, old)
     try:
-        built.rename(directory)
+        move(built, directory)
     except OSError:
         if replaces:
-            old.rename(directory)
+            move(old, directory)
         raise

@@ -103,7 +103,7 @@ def _forget(export: _Export, users: frozenset[str]) -> Removal:
     if removed:
         with atomic_write(file) as temporary:
             if export.kind == "jsonl":
-                temporary.write_text("".join(kept["line"]), encoding="utf-8")
+                temporary.write_text("".join(kept["line"]), encoding="utf-8", newline="")
             else:
                 write_frames([kept], temporary, export.kind, kept.schema, header=export.header)
             if export.identity is not None and export.report is not None:

@@ -29,6 +29,7 @@ from flatrec.models.perceptron import NO_VECTORS, ProductPerceptron
 from flatrec.models.scoring import Vectors
 from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST, check_listed, digest, read_sealed, seal, write_manifest
+from flatrec.utils.renaming import move
 
 ABOUT = "vectors.json"
 FORMAT = "flatrec vectors 1"
@@ -78,8 +79,8 @@ def export_vectors(recommender: Recommender, folder: Path | str, *, overwrite: b
             reason = error.strerror or error
             raise OSError(f"cannot write {folder}: {reason}; free some space or choose another folder") from None
         if folder.exists():
-            folder.rename(replaced)
-        complete.rename(folder)
+            move(folder, replaced)
+        move(complete, folder)
     return report
 
 
@@ -104,10 +105,10 @@ def forget_vectors(folder: Path, users: Collection[str]) -> int:
         complete, replaced = private / "new", private / "old"
         shutil.copytree(folder, complete, ignore=shutil.ignore_patterns("users.*", ABOUT, MANIFEST))
         _write_side(complete, "users", [ids[row] for row in kept], np.load(folder / "users.npy", mmap_mode="r")[kept])
-        (complete / ABOUT).write_text(seal({**about, "users": len(kept)}) + "\n", encoding="utf-8")
+        _write_text(complete / ABOUT, seal({**about, "users": len(kept)}) + "\n")
         write_manifest(complete, FILES)
-        folder.rename(replaced)
-        complete.rename(folder)
+        move(folder, replaced)
+        move(complete, folder)
     return len(ids) - len(kept)
 
 
@@ -158,7 +159,7 @@ def _write(folder: Path, recommender: Recommender, vectors: Vectors, generation:
         "dtype": "float32",
         "generation": generation,
     }
-    (folder / ABOUT).write_text(seal(about) + "\n", encoding="utf-8")
+    _write_text(folder / ABOUT, seal(about) + "\n")
     write_manifest(folder, FILES)
 
 
@@ -176,4 +177,8 @@ def _write_side(folder: Path, name: str, ids: Sequence[str], vectors: Float[ndar
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": vectors.shape})
         for start in range(0, len(vectors), _BLOCK):
             file.write(np.ascontiguousarray(vectors[start : start + _BLOCK], dtype="<f4").tobytes())
-    (folder / f"{name}.ids.json").write_text(json.dumps(list(ids), ensure_ascii=False), encoding="utf-8")
+    _write_text(folder / f"{name}.ids.json", json.dumps(list(ids), ensure_ascii=False))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")

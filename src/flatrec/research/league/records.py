@@ -195,7 +195,7 @@ class RecordFiles:
         """
         path = self.paths[record.kind]
         check_target(path)
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", newline="") as file:
             file.write(line_of(record))
             file.flush()
             os.fsync(file.fileno())  # the run folder, which holds the same, is removed next

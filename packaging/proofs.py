@@ -1,0 +1,61 @@
+"""What proves that an extra works: one command each, in a folder with a small shop, a run and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SMALL = "--set model.embedding_dim=8 --set training.epochs=1"
+EXPORT = "export run -k 5 --shards 2 --backend"
+ENCODE = "encode small/items.parquet --id-column id"
+# Weights are downloaded by name; random ones show that the library is complete.
+TIMM = """
+from PIL import Image
+from flatrec.content.encoders.timm_images import TimmEncoder
+encoder = TimmEncoder("resnet18", pretrained=False)
+assert encoder.encode(encoder.prepare(Image.new("RGB", (64, 64)))[None]).shape == (1, 512)
+"""
+CLIP = """
+import open_clip
+from safetensors.torch import save_file
+from flatrec.content.encoders.clip import ClipTexts
+save_file(open_clip.create_model("ViT-B-32").state_dict(), "clip.safetensors")
+assert ClipTexts("ViT-B-32/clip.safetensors").encode(["a pram"]).shape == (1, 512)
+"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A command that needs an extra.
+
+    Args:
+        words: words of the command after ``flatrec``, or a program where ``is_python`` is set.
+        is_python: whether ``words`` is a Python program.
+        fails: whether the command must end with exit code 1 and a line that has these words.
+        is_service: whether the command answers over HTTP until it is stopped.
+    """
+
+    words: str
+    is_python: bool = False
+    fails: str = ""
+    is_service: bool = False
+
+
+PROOFS: dict[str, Proof] = {
+    "": Proof("recommend run --user user-00003"),
+    "ann": Proof("recommender index run --min-items 1 --min-recall 0.1"),
+    "clip": Proof(CLIP, is_python=True),
+    "dask": Proof(f"{EXPORT} dask --out dask.parquet"),
+    "encode": Proof(f"{ENCODE} --text-column title --image-column image --out features"),
+    "llm": Proof(
+        "adjust small/items.parquet --id-column id --text-column description --image-column image "
+        "--caption-column title --probability 0.5 --out adjusted"
+    ),
+    "plots": Proof(f"study overall --data small --models vbpr --strategies plain,bsam --seeds 2 {SMALL} --out study"),
+    "postgresql": Proof("export run --to postgresql://127.0.0.1:9/shop --table lists", fails="127.0.0.1"),
+    "ray": Proof(f"{EXPORT} ray --out ray.parquet"),
+    "research": Proof(f"sweep --data small --model vbpr --strategy bsam --trials 2 --seeds 2 {SMALL} --out sweep"),
+    "serve": Proof("serve run --port {port}", is_service=True),
+    "sql": Proof("export run --to sqlite:///shop.db --table lists"),
+    "tensorboard": Proof(f"train --data small --model vbpr {SMALL} --set training.tensorboard=true --out curves"),
+    "timm": Proof(TIMM, is_python=True),
+}
