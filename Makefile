@@ -52,7 +52,7 @@ gpu-check:
 # Every study in miniature on the built-in shop, and a page of them all.
 STUDIES := overall noise adjustment generalization competitors optimizers combinations batch-size convergence landscape parameters \
 	interval theory
-SMALL := --set training.epochs=3 --set training.tensorboard=false --set model.embedding_dim=16 --set optimizer.lr=0.01
+SMALL := --set training.epochs=3 --set training.loggers=none --set model.embedding_dim=16 --set optimizer.lr=0.01
 SMOKE := runs/study-smoke
 study-smoke: install
 	for name in $(STUDIES); do \

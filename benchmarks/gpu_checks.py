@@ -94,7 +94,7 @@ def resume(setting: Setting) -> Iterator[Row]:
 
 def _fit(name: str, setting: Setting, out: Path) -> Callable[[int], object]:
     def fit(epochs: int) -> object:
-        training = Training(epochs=epochs, deterministic=True, tensorboard=False, monitor="recall@5")
+        training = Training(epochs=epochs, deterministic=True, loggers=(), monitor="recall@5")
         return flatrec.fit(
             block_dataset(), name, "bsam", training=training, device=str(setting.device), out=out, resume=out.exists()
         )

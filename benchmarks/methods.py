@@ -82,7 +82,7 @@ class MethodTraining:
 
     def __init__(self, assignments: Sequence[str], dataset: Dataset) -> None:
         experiment = Experiment(data=dataset.source or "", device="cpu")
-        for text in ("strategy.name=plain", "training.tensorboard=false", *assignments):
+        for text in ("strategy.name=plain", "training.loggers=none", *assignments):
             experiment = changed(experiment, assignment(text))
         experiment = with_defaults(experiment)
         model = build_model(experiment.model, dataset, experiment.seed)

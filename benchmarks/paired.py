@@ -60,7 +60,7 @@ def work(data: str, model: str, strategy: str, epochs: int) -> None:
     from flatrec.utils.malloc import tune_malloc
 
     tune_malloc()  # as the command line does; fetching memory again and again costs more than what is measured
-    training = flatrec.Training(epochs=epochs, patience=epochs, tensorboard=False)
+    training = flatrec.Training(epochs=epochs, patience=epochs, loggers=())
     with tempfile.TemporaryDirectory() as out:
         flatrec.fit(flatrec.load_data(data), model, strategy, training=training, out=out, overwrite=True, device="cpu",
                     callbacks=[Turns()])  # fmt: skip

@@ -30,7 +30,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-SETTINGS = ("training.epochs=3", "training.tensorboard=false")
+SETTINGS = ("training.epochs=3", "training.loggers=none")
 
 
 def command(*words: str) -> str:

@@ -80,7 +80,7 @@ def shop_until(end: date, valid_from: date, test_from: date) -> Dataset:
 def trained(dataset: Dataset, model: str, strategy: str, seed: int, **options: Any) -> tuple[Run, Clock]:
     """A run that stops by its own patience, and when it scored what."""
     clock = Clock()
-    training = Training(epochs=300, patience=40, monitor=MONITOR, tensorboard=False)
+    training = Training(epochs=300, patience=40, monitor=MONITOR, loggers=())
     options = {"training": training, "seed": seed, "optimizer_settings": {"lr": LR}, "callbacks": [clock], **options}
     released = flatrec.Regularization(kind="default")
     run = flatrec.fit(dataset, model, strategy, regularization=released, **options)

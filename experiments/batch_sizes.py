@@ -46,7 +46,7 @@ def trained(dataset: Dataset, case: Case, seed: int) -> dict[str, Any]:
         layer_precision="bfloat16" if case.layers == "bfloat16" else "float32",
         patience=8,
         evaluate_every=every,
-        tensorboard=False,
+        loggers=(),
     )
     evaluation = Evaluation(metrics=("recall", "ndcg"))
     rate = {"lr": case.lr}

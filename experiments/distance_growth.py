@@ -33,7 +33,7 @@ def watched(dataset: Dataset, distance: str, width: int, *, seed: int, epochs: i
         strategy_settings={"distance": distance},
         optimizer_settings={"lr": 0.005},
         regularization=Regularization(kind="default"),
-        training=Training(epochs=epochs, evaluate_every=epochs, tensorboard=False),
+        training=Training(epochs=epochs, evaluate_every=epochs, loggers=()),
         seed=seed,
     )
     return run.result["parameters"], [run.result["trace"][name][-1] for name in WATCHED]

@@ -89,7 +89,7 @@ def perturbed(radii: Sequence[tuple[str, float]], warmup: float) -> Iterator[Set
 
 def carried_out(base: Experiment, dataset: Dataset, setting: Setting, seed: int) -> dict[str, Any]:
     """Train once, and what is worth knowing of it; ``failed`` where the training diverged."""
-    one = config.changed(base, {"seed": seed, "training": {"batch_size": setting.batch_size, "tensorboard": False}})
+    one = config.changed(base, {"seed": seed, "training": {"batch_size": setting.batch_size, "loggers": []}})
     one = one.replace(strategy=Component(setting.strategy, setting.options))
     line: dict[str, Any] = {"name": setting.name, "kind": setting.kind, "strategy": setting.strategy, "seed": seed}
     watch = _Curve()

@@ -200,7 +200,7 @@ def label(settings: FoldIn) -> str:
 
 def trained(dataset: Dataset, model: str, seed: int, epochs: int) -> Run:
     """Return a run by plain training."""
-    training = flatrec.Training(epochs=epochs, patience=10, tensorboard=False)
+    training = flatrec.Training(epochs=epochs, patience=10, loggers=())
     evaluation = flatrec.Evaluation(ks=(10, 20))
     return flatrec.fit(
         dataset,

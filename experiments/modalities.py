@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     arguments = parser.parse_args()
     dataset = flatrec.load_data(arguments.data)
-    training = flatrec.Training(epochs=arguments.epochs, tensorboard=False)
+    training = flatrec.Training(epochs=arguments.epochs, loggers=())
     scores: dict[str, list[Mapping[str, float]]] = {}
     for seed in range(arguments.seeds):
         for name, features in variants(dataset.features, seed).items():

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", action="append", default=[], help="any further setting, as for flatrec train")
     given = parser.parse_args(arguments)
     dataset = load_data(given.data)
-    sets = ["training.tensorboard=false", f"training.epochs={given.epochs}", *given.set]
+    sets = ["training.loggers=none", f"training.epochs={given.epochs}", *given.set]
     say(
         "| model | strategy | epochs (best) | ms a step | peak MB | valid Recall@20 | test Recall@10 |\n"
         + "|---" * 7

@@ -59,7 +59,7 @@ def measured(data: str, model: str, epochs: int, seed: int) -> Mapping[str, floa
         "plain",
         optimizer_settings={"lr": 0.005},
         regularization=flatrec.Regularization(kind="default"),
-        training=flatrec.Training(epochs=epochs, tensorboard=False),
+        training=flatrec.Training(epochs=epochs, loggers=()),
         seed=seed,
     )
     items = held_out_items(holdout, "test")

@@ -68,7 +68,7 @@ lr = 0.005
 epochs = 200
 patience = 10
 monitor = "recall@10"
-tensorboard = false
+loggers = []
 
 [train.evaluation]
 ks = [10]

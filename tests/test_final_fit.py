@@ -30,7 +30,7 @@ from flatrec.windows import run_windows
 from tests.training.kills import KillAt, Killed
 
 DATA = block_dataset(blocks=3, users=8, items=6)
-SHORT = Training(epochs=4, batch_size=32, tensorboard=False, monitor="ndcg@20", patience=2)
+SHORT = Training(epochs=4, batch_size=32, loggers=(), monitor="ndcg@20", patience=2)
 LIGHTGCN = Component("lightgcn", {"embedding_dim": 4})
 
 

@@ -26,7 +26,7 @@ BANDS, BLOCKS, ITEMS = 24, 3, 9
 LACKING = [4, 20]  # items without audio
 SOURCES = ("mmrec", "toml-npy", "toml-parquet")
 MODALITIES = ("audio", "image", "text")
-QUICK = ("--set", "training.epochs=2", "--set", "training.tensorboard=false", "--set", "optimizer.lr=0.01")
+QUICK = ("--set", "training.epochs=2", "--set", "training.loggers=none", "--set", "optimizer.lr=0.01")
 
 
 def spectra(seed=0):

@@ -16,7 +16,7 @@ from tests.dated import dated_blocks
 from tests.training.kills import KillAt, Killed
 
 SPLIT = SplitSettings(method="time", ratios=(2, 1, 2), windows=3)
-SHORT = Training(epochs=3, batch_size=16, tensorboard=False, monitor="ndcg@5")
+SHORT = Training(epochs=3, batch_size=16, loggers=(), monitor="ndcg@5")
 
 
 @pytest.fixture

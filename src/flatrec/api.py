@@ -23,7 +23,7 @@ from flatrec.parallel.processes import process_group
 from flatrec.parallel.refusals import check_shareable, check_started
 from flatrec.registry.instantiate import build_strategy, own_defaults, with_defaults
 from flatrec.registry.model_defaults import defaults_sentence
-from flatrec.registry.naming import import_metrics, import_metrics_of_run, import_named, of_run
+from flatrec.registry.naming import import_loggers, import_metrics, import_metrics_of_run, import_named, of_run
 from flatrec.registry.objects import model_component, strategy_component
 from flatrec.runs import objective, run_dir
 from flatrec.runs.origin import Origin
@@ -107,7 +107,7 @@ def fit(
         else _component("strategy", _imported_strategy(strategy), strategy_settings),
         optimizer=_component("optimizer", optimizer, optimizer_settings),
         regularization=regularization or Regularization(),
-        training=training or Training(),
+        training=import_loggers(training or Training()),
         evaluation=_with_imported(evaluation or Evaluation()),
         seed=seed,
     ).replace(device=device)

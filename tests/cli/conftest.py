@@ -38,7 +38,7 @@ def blocks(tmp_path):
     return tmp_path / "blocks"
 
 
-SMALL = ("--set", "model.embedding_dim=4", "--set", "training.epochs=2", "--set", "training.tensorboard=false")
+SMALL = ("--set", "model.embedding_dim=4", "--set", "training.epochs=2", "--set", "training.loggers=none")
 SMALL += ("--set", "training.monitor=ndcg@20")  # recall@20 holds all items that are left to rank of the tiny data
 
 

@@ -120,7 +120,7 @@ def test_resume_is_still_refused(changed, flatrec):
 def test_train_init_from_says_what_was_taken(changed, blocks, flatrec):
     out = changed.parent / "warm"
     words = ("train", "--data", blocks, "--model", "lightgcn", "--set", "model.embedding_dim=4", "--set")
-    more = ("training.epochs=2", "--set", "training.monitor=ndcg@20", "--set", "training.tensorboard=false")
+    more = ("training.epochs=2", "--set", "training.monitor=ndcg@20", "--set", "training.loggers=none")
     outcome = flatrec(*words, *more, "--init-from", changed, "--out", out, "--json")
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["init_from"]["users"] == {"taken": 24, "new": 2, "dropped": 0}

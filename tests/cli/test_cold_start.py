@@ -21,7 +21,7 @@ SET = (
     "--set",
     "optimizer.lr=0.05",
     "--set",
-    "training.tensorboard=false",
+    "training.loggers=none",
 )
 WIDTHS = {"image": 4, "text": 5}
 
@@ -162,7 +162,7 @@ def test_other_mistakes_are_one_line(flatrec, runs, tmp_path):
 
 def test_data_without_features_have_no_cold_start(flatrec, tmp_path):
     mmrec.write(block_dataset(users=8, items=6, modalities=()), tmp_path / "bare")
-    settings = ("--set", "training.epochs=1", "--set", "training.tensorboard=false")
+    settings = ("--set", "training.epochs=1", "--set", "training.loggers=none")
     trained = flatrec("train", "--data", tmp_path / "bare", "--model", "bpr", *settings, "--out", tmp_path / "run")
     assert trained.code == 0, trained.err
     one_line(flatrec("cold-start", tmp_path / "run"), 2, "new items are embedded by their features", "has none")

@@ -176,7 +176,7 @@ def test_options_win_over_the_experiment_file_and_set_wins_over_both(flatrec, bl
     file = tmp_path / "experiment.toml"
     file.write_text(
         f'data = "{blocks}"\nseed = 1\n[model]\nname = "lightgcn"\nn_layers = 1\nembedding_dim = 4\n'
-        '[training]\nepochs = 1\ntensorboard = false\n[strategy]\nname = "sam"\n'
+        '[training]\nepochs = 1\nloggers = []\n[strategy]\nname = "sam"\n'
     )
     outcome = flatrec("train", "--config", file, "--seed", 2, "--set", "model.n_layers=2", "--set", "seed=3",
                       "--strategy", "plain", "--json", "--out", tmp_path / "run")  # fmt: skip

@@ -18,7 +18,7 @@ from flatrec.research.demo_runs import finished_demo
 TINY = DemoSettings(
     shop=ShopSettings(users=40, items=30, image_dim=4, text_dim=4),
     encoders="shop",
-    training=Training(epochs=1, batch_size=128, tensorboard=False),
+    training=Training(epochs=1, batch_size=128, loggers=()),
     strategies=("plain", "bsam+"),
     seeds=(0,),
     k=4,

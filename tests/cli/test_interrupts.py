@@ -21,7 +21,7 @@ from flatrec.__main__ import main
 print("started", flush=True)
 main()
 """
-LONG = ("--set", "training.epochs=100000", "--set", "training.patience=100000", "--set", "training.tensorboard=false")
+LONG = ("--set", "training.epochs=100000", "--set", "training.patience=100000", "--set", "training.loggers=none")
 LONG += ("--set", "training.monitor=ndcg@20")
 
 

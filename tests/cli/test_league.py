@@ -23,7 +23,7 @@ blocks = "BLOCKS"
 [settings]
 model = { name = "lightgcn", embedding_dim = 4 }
 strategy.name = "plain"
-training = { epochs = 1, batch_size = 32, monitor = "ndcg@20", tensorboard = false }
+training = { epochs = 1, batch_size = 32, monitor = "ndcg@20", loggers = [] }
 
 [cells.blocks]
 data = "blocks"

@@ -97,7 +97,7 @@ class Late(Scaled):
     def transform_gradient(self, first):
         return first.missing
 """
-SMALL_RUN = ("--set", "training.epochs=2", "--set", "training.tensorboard=false", "--set", "training.monitor=ndcg@20")
+SMALL_RUN = ("--set", "training.epochs=2", "--set", "training.loggers=none", "--set", "training.monitor=ndcg@20")
 
 
 def rewrite(folder, old, new):
@@ -380,7 +380,7 @@ def test_a_crash_in_a_class_is_one_line_and_debug_shows_the_way(flatrec, words, 
 
 
 def test_classes_are_given_and_registered_in_python(own):
-    dataset, training = block_dataset(), package.Training(epochs=2, batch_size=32, tensorboard=False)
+    dataset, training = block_dataset(), package.Training(epochs=2, batch_size=32, loggers=())
     user_classes.load("mine.py:Mine")
     mine, scaled = user_classes.find("mine.py:Mine"), user_classes.find(user_classes.load("mine.py:Scaled"))
     run = package.fit(
@@ -453,7 +453,7 @@ def test_a_class_without_a_file_is_loaded_by_hand_and_not_by_workers(own, caplog
     exec("from flatrec.models.lightgcn import LightGCN\nclass Typed(LightGCN):\n    pass\n", space)  # noqa: S102
     typed = space["Typed"]
     typed.__module__ = "nowhere"
-    dataset, training = block_dataset(), package.Training(epochs=1, batch_size=32, tensorboard=False, monitor="map@5")
+    dataset, training = block_dataset(), package.Training(epochs=1, batch_size=32, loggers=(), monitor="map@5")
     run = package.fit(dataset, typed, "plain", training=training, out="a")
     assert run.result["model"] == "nowhere:Typed@unknown"
     with pytest.raises(ValueError, match="was made in a notebook or at a prompt"):
@@ -475,7 +475,7 @@ from flatrec.research import Request, Workers, run_study
 
 if __name__ == "__main__":
     flatrec.register_strategy("mine", Scaled)
-    base = flatrec.Experiment(training=flatrec.Training(epochs=1, tensorboard=False))
+    base = flatrec.Experiment(training=flatrec.Training(epochs=1, loggers=()))
     request = Request(("blocks",), ("bpr",), ("plain", "mine+"), (0, 1), base)
     print(len(run_study("overall", Path("out"), request, workers=Workers(2)).failures))
 """

@@ -32,7 +32,7 @@ class Undirected(Metric):
 CHOSEN = ("--set", 'evaluation.metrics=["recall", "ndcg", "mine.py:Rank"]')
 TRAIN = (
     *("train", "--data", "blocks", "--model", "bpr", "--strategy", "plain", "--set", "model.embedding_dim=4"),
-    *("--set", "training.tensorboard=false", "--set", "training.monitor=Rank@5"),
+    *("--set", "training.loggers=none", "--set", "training.monitor=Rank@5"),
 )
 
 
@@ -133,7 +133,7 @@ def test_a_metric_that_the_run_does_not_have_is_refused(flatrec, run, own):  # n
 def test_a_file_of_settings_names_a_metric_and_strategies_are_compared_by_it(flatrec, own):
     (own / "mine.toml").write_text('[evaluation]\nmetrics = ["recall", "ndcg", "mine.py:Rank"]\nks = [5]\n')
     words = ("--config", "mine.toml", "--data", "blocks", "--model", "bpr", "--strategies", "plain,sam", "--seeds", "2")
-    short = ("--set", "training.epochs=2", "--set", "training.monitor=Rank@5", "--set", "training.tensorboard=false")
+    short = ("--set", "training.epochs=2", "--set", "training.monitor=Rank@5", "--set", "training.loggers=none")
     outcome = flatrec("compare", *words, *short, "--out", "compared")
     assert outcome.code == 0, outcome.err
     strategies = json.loads((own / "compared" / "compare.json").read_text())["strategies"]
@@ -148,7 +148,7 @@ def test_classes_are_given_in_python(own):
         from mine import Rank
     finally:
         sys.path.remove(str(own))
-    data, short = block_dataset(blocks=3, users=8, items=6), Training(epochs=1, tensorboard=False, monitor="Rank@5")
+    data, short = block_dataset(blocks=3, users=8, items=6), Training(epochs=1, loggers=(), monitor="Rank@5")
     run = fit(data, "bpr", "plain", evaluation=Evaluation(metrics=["recall", Rank]), training=short, out=own / "run")
     forget(own)
     again = load_run(own / "run", data, metrics=[Rank])

@@ -31,7 +31,7 @@ def trained(tmp_path_factory):
         data=str(folder / "data"),
         model=Component("bpr", {"embedding_dim": 4}),
         strategy=Component("plain"),
-        training=Training(epochs=2, select="last", tensorboard=False),
+        training=Training(epochs=2, select="last", loggers=()),
     )
     run_experiment(experiment, out=folder / "run")
     return folder

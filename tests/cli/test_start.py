@@ -136,7 +136,7 @@ def test_help_groups_the_commands_and_says_where_to_start():
             2,
             {
                 *("models", "losses", "samplings", "strategies", "optimizers", "schedules"),
-                *("metrics", "settings", "datasets"),
+                *("metrics", "loggers", "settings", "datasets"),
             },
         ),
         ("flatrec train --over", 2, {"--overwrite"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TINY = ("--set", "model.embedding_dim=4", "--set", "training.batch_size=16", "--device", "cpu")
 TINY += ("--set", "training.monitor=ndcg@5")
-SHORT = (*TINY, "--set", "training.epochs=2", "--set", "training.tensorboard=false")
+SHORT = (*TINY, "--set", "training.epochs=2", "--set", "training.loggers=none")
 NAMES = ["compare", "sweep", "study", "shop", "prepare", "encode", "adjust"]
 
 

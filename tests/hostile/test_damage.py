@@ -50,7 +50,9 @@ def _evaluated(run, folder, logs):
 
 
 def _files(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file() and "tensorboard" not in path.parts)
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and not {"tensorboard", "logs"} & set(path.parts)
+    )
 
 
 def _flipped(path, bit):

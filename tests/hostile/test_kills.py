@@ -25,7 +25,7 @@ def test_a_training_killed_at_random_ends_with_the_bytes_of_one_that_was_not(run
     strategy = draw.choice(["plain", "sam", "bsam", "bsam+", "looksam", "ssam", "vasso+", "mg"])
     words = ["train", "--data", blocks, "--model", model, "--strategy", strategy, *TINY]
     words += ["--set", "training.epochs=30", "--set", f"training.checkpoint_every={draw.choice([1, 1, 3])}"]
-    words += ["--set", "training.tensorboard=" + draw.choice(["true", "false"])]
+    words += ["--set", "training.loggers=" + draw.choice(["tensorboard", "csv", "none"])]
     whole = run(*words, "--out", tmp_path / "whole", logs=tmp_path / "logs")
     check_line(whole, 0)
     kills, killed = 0, tmp_path / "killed"

@@ -16,7 +16,7 @@ from flatrec.inference.evaluation import count_seen, evaluate_recommender
 from flatrec.testing import block_dataset
 from tests.dated import dated_blocks
 
-SHORT = Training(epochs=2, batch_size=64, tensorboard=False, monitor="ndcg@5")
+SHORT = Training(epochs=2, batch_size=64, loggers=(), monitor="ndcg@5")
 SETTINGS = Evaluation(ks=(5,), metrics=("recall", "ndcg"))
 MODELS = ["bpr", "item-knn", "popularity"]
 

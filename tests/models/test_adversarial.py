@@ -22,7 +22,7 @@ from tests.training.kills import KillAt, Killed
 DATA = testing.block_dataset()
 EPSILON, WEIGHT = 0.3, 0.7
 NEAR = {"rtol": 1e-9, "atol": 1e-10}
-SHORT = Training(epochs=3, batch_size=32, tensorboard=False)
+SHORT = Training(epochs=3, batch_size=32, loggers=())
 
 
 @pytest.fixture(params=READING)

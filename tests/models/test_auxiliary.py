@@ -67,7 +67,7 @@ def trainer(folder, strategy, callbacks=()):
     folder.mkdir(exist_ok=True)
     model = make("diffmm", DATA)
     context = TrainStepContext(model, torch.optim.Adam(model.parameters(), lr=0.01))
-    settings = Training(epochs=4, batch_size=16, select="last", tensorboard=False)
+    settings = Training(epochs=4, batch_size=16, select="last", loggers=())
     sampler = Sampler(DATA.interactions, 16)
     return Trainer(context, strategy, sampler, None, settings=settings, seed=3, folder=folder, callbacks=callbacks)
 

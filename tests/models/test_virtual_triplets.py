@@ -26,7 +26,7 @@ from tests.training.kills import KillAt, Killed
 DATA = testing.block_dataset()
 WEIGHT, K = 0.3, 3
 NEAR = {"rtol": 1e-9, "atol": 1e-10}
-SHORT = Training(epochs=4, batch_size=32, tensorboard=False)
+SHORT = Training(epochs=4, batch_size=32, loggers=())
 FILES = sorted(FOLDER.glob("*/mdvt_*.npz"))
 ADAPTERS = {"freedom": test_freedom.ADAPTER, "vbpr": test_vbpr.ADAPTER}
 

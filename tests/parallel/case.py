@@ -80,7 +80,7 @@ class Case:
             strategy=Component(self.strategy, {**settings, **self.strategy_settings}),
             optimizer=Component(optimizer, {"lr": lr}),
             training=flatrec.Training(
-                **{"epochs": 4, "batch_size": 36, "select": "last", "evaluate_every": 4, "tensorboard": False}
+                **{"epochs": 4, "batch_size": 36, "select": "last", "evaluate_every": 4, "loggers": []}
                 | {"parallel": self.parallel, "monitor": "recall@5"}
                 | self.training
             ),

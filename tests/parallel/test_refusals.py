@@ -79,7 +79,7 @@ def test_several_processes_that_would_train_the_same_are_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(ValueError, match="2 processes were started, and each would train the same"):
-        flatrec.fit(DATA, "bpr", training=flatrec.Training(epochs=1, tensorboard=False))
+        flatrec.fit(DATA, "bpr", training=flatrec.Training(epochs=1, loggers=()))
 
 
 @pytest.mark.parametrize(("n_columns", "named"), [(1, "1 column"), (2, "2 columns")])
@@ -91,7 +91,7 @@ def test_more_processes_than_columns_are_refused(n_columns, named):
 
 @pytest.mark.parametrize("parallel", ["columns", "batches"])
 def test_without_torchrun_a_single_process_shares_nothing(parallel):
-    settings = flatrec.Training(epochs=1, tensorboard=False, monitor="recall@5")
+    settings = flatrec.Training(epochs=1, loggers=(), monitor="recall@5")
     runs = [
         flatrec.fit(DATA, "vbpr", training=training, evaluation=flatrec.Evaluation(ks=(5,)))
         for training in (settings, settings.replace(parallel=parallel))

@@ -32,7 +32,7 @@ name = "plain"
 epochs = 2
 batch_size = 64
 monitor = "ndcg@5"
-tensorboard = false
+loggers = []
 
 [compare]
 days = 5

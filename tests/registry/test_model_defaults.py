@@ -280,7 +280,7 @@ def test_the_sentence_lists_what_is_taken(name):
     assert defaults_sentence({}) == ""
 
 
-SHORT = Training(epochs=1, tensorboard=False)
+SHORT = Training(epochs=1, loggers=())
 DATA = block_dataset()
 
 

@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.slow
 SMALL = (
     *("--set", "model.embedding_dim=8", "--set", "training.epochs=60", "--set", "training.batch_size=16"),
-    *("--set", "training.tensorboard=false", "--set", "training.patience=1000"),
+    *("--set", "training.loggers=none", "--set", "training.patience=1000"),
 )
 
 

@@ -17,7 +17,7 @@ SHARED = Experiment(
     data="blocks",
     model=Component("lightgcn", {"embedding_dim": 4}),
     strategy=Component("bsam+", {"rho": 0.2}),
-    training=Training(epochs=2, batch_size=32, tensorboard=False),
+    training=Training(epochs=2, batch_size=32, loggers=()),
 )
 
 

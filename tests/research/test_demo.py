@@ -21,7 +21,7 @@ TINY = DemoSettings(
     shop=ShopSettings(users=40, items=30, image_dim=4, text_dim=4),
     encoders="shop",
     strategies=("plain", "bsam+"),
-    training=Training(epochs=3, batch_size=128, tensorboard=False),
+    training=Training(epochs=3, batch_size=128, loggers=()),
     k=4,
 )
 
@@ -112,7 +112,7 @@ def test_a_shop_folder_that_is_not_a_shop_is_left_alone(tmp_path):
     assert (tmp_path / "shop" / "taxes.ods").exists()
 
 
-QUICK = replace(TINY, seeds=(0,), training=Training(epochs=1, batch_size=512, tensorboard=False))
+QUICK = replace(TINY, seeds=(0,), training=Training(epochs=1, batch_size=512, loggers=()))
 OWN, REAL = "the shop&#39;s own cheap encoders", "all-MiniLM-L6-v2 on the titles and descriptions"
 
 

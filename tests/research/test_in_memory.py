@@ -22,7 +22,7 @@ BASE = config.changed(
     {
         "model": {"name": "bpr", "embedding_dim": 4},
         "strategy": {"name": "plain"},
-        "training": {"epochs": 1, "batch_size": 32, "monitor": "recall@5", "tensorboard": False},
+        "training": {"epochs": 1, "batch_size": 32, "monitor": "recall@5", "loggers": []},
     },
 )
 

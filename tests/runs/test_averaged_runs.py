@@ -17,7 +17,7 @@ from tests.training.kills import KillAt, Killed
 
 EPOCHS = 4
 # One step per epoch, so that the weights after every step are those of a shorter run.
-TRAINING = Training(epochs=EPOCHS, batch_size=1000, select="last", monitor="ndcg@20", tensorboard=False)
+TRAINING = Training(epochs=EPOCHS, batch_size=1000, select="last", monitor="ndcg@20", loggers=())
 TARGETS = ("parameters", "embeddings")
 
 

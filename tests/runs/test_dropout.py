@@ -19,7 +19,7 @@ def test_a_run_with_dropout_of_edges_and_messages_resumes_bit_for_bit(name, tmp_
     chosen = Experiment(
         data=str(tmp_path / "data"),
         model=Component(name, settings),
-        training=Training(epochs=3, batch_size=32, tensorboard=False),
+        training=Training(epochs=3, batch_size=32, loggers=()),
     )
     whole = run_experiment(chosen, out=tmp_path / "whole")
     with pytest.raises(Killed):

@@ -18,7 +18,7 @@ def experiment_of(data, model, strategy, **training):
         data=str(data),
         model=Component(model, {"embedding_dim": 4, "edge_dropout": 0.3}),
         strategy=Component(strategy),
-        training=Training(epochs=3, batch_size=32, tensorboard=False, **training),
+        training=Training(epochs=3, batch_size=32, loggers=(), **training),
     )
 
 

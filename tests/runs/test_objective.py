@@ -19,7 +19,7 @@ from flatrec.testing import whole_batch
 from tests.models.settings import SETTINGS
 
 DATA = testing.block_dataset(blocks=2, users=6, items=6)
-SHORT = Training(epochs=1, batch_size=16, tensorboard=False)
+SHORT = Training(epochs=1, batch_size=16, loggers=())
 RANKING = [name for name, one in MODELS.items() if "loss" in one.REPLACEABLE]
 
 

@@ -16,7 +16,7 @@ from flatrec.runs import objective
 from flatrec.testing import block_dataset
 
 DATA = block_dataset(blocks=2, users=6, items=6)
-SHORT = Training(epochs=2, batch_size=16, tensorboard=False, save_recommender="never")
+SHORT = Training(epochs=2, batch_size=16, loggers=(), save_recommender="never")
 BATCH = Batch(torch.tensor([0, 7, 0]), torch.tensor([1, 8, 2]), torch.tensor([[9, 10], [3, 3], [6, 11]]))
 LOG_Q = torch.linspace(-3, -1, DATA.n_items, dtype=torch.float64)
 BASE = Experiment(model=Component("bpr", {"embedding_dim": 4}), strategy=Component("plain"), training=SHORT)

@@ -17,7 +17,7 @@ from flatrec.utils.integrity import MANIFEST, read_sealed
 from tests.training.kills import KillAt, Killed
 
 DATA = block_dataset(blocks=3, users=8, items=6)
-SHORT = Training(epochs=3, batch_size=32, tensorboard=False, monitor="ndcg@5")
+SHORT = Training(epochs=3, batch_size=32, loggers=(), monitor="ndcg@5")
 BASE = Experiment(
     data="", model=Component("bpr", {"embedding_dim": 4}), strategy=Component("bsam", {}), training=SHORT, device="cpu"
 )
@@ -257,7 +257,7 @@ def test_a_new_run_may_begin_with_the_weights_of_another_on_purpose(run):
     assert torch.allclose(after.model.nodes.detach(), weights, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [*FILES, MANIFEST, ".lock", "tensorboard"])
+@pytest.mark.parametrize("name", [*FILES, MANIFEST, ".lock", "tensorboard", "logs"])
 def test_links_in_the_way_are_refused_and_not_followed(tmp_path, name):
     out, victim = tmp_path / "run", tmp_path / "victim"
     out.mkdir()

@@ -22,7 +22,7 @@ from flatrec.runs import selection
 from flatrec.testing import block_dataset
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
-SHORT = Training(epochs=2, batch_size=32, tensorboard=False)
+SHORT = Training(epochs=2, batch_size=32, loggers=())
 LAST = SHORT.replace(select="last")
 
 
@@ -143,7 +143,7 @@ def test_a_monitor_that_is_defined_for_nobody_is_one_line():
 
 @pytest.mark.parametrize(("monitor", "best"), [("gini@5", min), ("recall@5", max)])
 def test_the_best_epoch_follows_the_direction_of_the_monitor(two_tastes, monitor, best, tmp_path):
-    settings = Training(epochs=8, patience=8, monitor=monitor, tensorboard=False)
+    settings = Training(epochs=8, patience=8, monitor=monitor, loggers=())
     options = {"evaluation": Evaluation(metrics=("recall", "ndcg", "gini")), "model_settings": {"embedding_dim": 4}}
     run = fit(two_tastes, "lightgcn", "plain", training=settings, out=tmp_path / "run", seed=2, **options)
     scores = [
@@ -191,7 +191,7 @@ def two_tastes():
 
 
 def lightgcn(data, seed=0, **training):
-    settings = Training(**{"epochs": 60, "tensorboard": False, **training})
+    settings = Training(**{"epochs": 60, "loggers": [], **training})
     options = {"embedding_dim": 16}
     return fit(data, "lightgcn", "bsam+", model_settings=options, optimizer_settings={"lr": 0.01}, training=settings,
                seed=seed)  # fmt: skip
@@ -213,7 +213,7 @@ def test_known_tiny_catalogs_keep_a_trained_model(name, tmp_path):
     for path in (CASES / "F03-saturated-monitor" / name).iterdir():  # core0 was described with the former name of a key
         (tmp_path / path.name).write_bytes(path.read_bytes().replace(b"\ncore=", b"\nk_core="))
     data = load_data(tmp_path)
-    run = fit(data, "lightgcn", "bsam+", optimizer_settings={"lr": 0.005}, training=Training(tensorboard=False))
+    run = fit(data, "lightgcn", "bsam+", optimizer_settings={"lr": 0.005}, training=Training(loggers=()))
     assert run.result["monitor"] == {"small_32": "recall@10"}.get(name, "recall@5")
     assert run.result["best_epoch"] > 1
     if name == "small_18":

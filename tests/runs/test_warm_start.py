@@ -22,7 +22,7 @@ from flatrec.runs.transfer import take_parameters
 from flatrec.testing import block_dataset
 from tests.training.kills import KillAt, Killed
 
-SHORT = Training(epochs=3, batch_size=32, tensorboard=False, monitor="ndcg@20")
+SHORT = Training(epochs=3, batch_size=32, loggers=(), monitor="ndcg@20")
 SETTINGS = {"embedding_dim": 4}
 DATA = block_dataset(blocks=3, users=8, items=6)
 

@@ -21,7 +21,7 @@ PLAIN = block_dataset(blocks=3, users=8, items=6)
 UNEVEN = PLAIN.with_interactions(
     replace(PLAIN.interactions, weights=np.linspace(1, 9, len(PLAIN.interactions)).astype(np.float32))
 )
-SHORT = Training(epochs=3, batch_size=32, tensorboard=False)
+SHORT = Training(epochs=3, batch_size=32, loggers=())
 SAMPLED = SHORT.replace(weighted_sampling=True)
 IGNORED = "the weights of the interactions of 'blocks' are ignored: {} uses them only with training.weighted_sampling"
 

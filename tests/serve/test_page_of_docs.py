@@ -26,7 +26,7 @@ CALLS = re.findall(r"^curl .*$", PAGE, flags=re.MULTILINE)
 def shop_client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page") / "recommender"
     dataset = generate(ShopSettings(users=300, items=120)).dataset
-    training = flatrec.Training(epochs=1, tensorboard=False)
+    training = flatrec.Training(epochs=1, loggers=())
     save_recommender(flatrec.fit(dataset, "lightgcn", training=training).recommender, folder)
     with logging_client(folder, folder.with_name("events.sqlite")) as client:
         yield client

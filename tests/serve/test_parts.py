@@ -163,7 +163,7 @@ class Texts:
 def test_a_run_tells_how_its_items_were_encoded(tmp_path, monkeypatch):
     mmrec.write(block_dataset(), tmp_path / "data")
     dataset = flatrec.load_data(tmp_path / "data")
-    training = flatrec.Training(epochs=1, tensorboard=False)
+    training = flatrec.Training(epochs=1, loggers=())
     flatrec.fit(dataset, "bpr", training=training, out=tmp_path / "run")
     body = {"new_item": {"text": "a bowl"}}
     with client_of(tmp_path / "run") as client:

@@ -338,7 +338,7 @@ class Stopping:
 
 
 def run(out, name, settings, *, seed=5, **more):
-    chosen = flatrec.Training(epochs=3, batch_size=16, tensorboard=False, perturb_target=target_of(name))
+    chosen = flatrec.Training(epochs=3, batch_size=16, loggers=(), perturb_target=target_of(name))
     return flatrec.fit(
         block_dataset(), "bpr", name, strategy_settings=settings, training=chosen, seed=seed, out=out, **more
     )

@@ -214,7 +214,7 @@ def fitted(folder, *, stop_after=None):
     torch.manual_seed(0)
     model = LightGCN(data, LightGCN.Config(embedding_dim=8))
     strategy = build_strategy(Component("bsam+", {"rho": 0.1, "rho_scale": "row", "start_epoch": 1.0}))
-    settings = Training(epochs=4, select="last", tensorboard=False)
+    settings = Training(epochs=4, select="last", loggers=())
     context = context_of(model, optimizer=torch.optim.Adam)
     trainer = Trainer(context, strategy, Sampler(data.interactions, 16), None, settings=settings, seed=3, folder=folder)
     trainer.resume()

@@ -1,15 +1,12 @@
-"""The lines of epochs.jsonl and the curves for TensorBoard."""
+"""The lines of epochs.jsonl."""
 
 from __future__ import annotations
 
-import errno
 import json
-from dataclasses import replace
 
 import pytest
 
 from flatrec.training.records import EpochRecord, append_line, read_lines, record_of, write_lines
-from flatrec.training.tensorboard import TensorBoard
 from flatrec.utils.integrity import seal, unseal
 
 
@@ -117,45 +114,3 @@ def test_a_record_of_wrong_types_is_refused_in_one_line(wrong):
 
 def test_no_file_is_no_records(tmp_path):
     assert read_lines(tmp_path / "epochs.jsonl") == []
-
-
-def test_tensorboard_holds_a_point_an_epoch(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    board = TensorBoard(tmp_path)
-    board.on_start(1, 2, 5)
-    board.on_step(1, 1)
-    board.on_epoch(record(1))
-    board.on_epoch(record(2))
-    board.on_end()
-    events = EventAccumulator(str(tmp_path))
-    events.Reload()
-    assert set(events.Tags()["scalars"]) == {"train/loss", "seconds/train", "valid/recall@20", "diagnostics/distance"}
-    assert [point.step for point in events.Scalars("train/loss")] == [1, 2]
-
-
-def test_curves_of_epochs_that_a_kill_took_are_purged(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    for first, last in ((1, 3), (3, 4)):
-        board = TensorBoard(tmp_path)
-        board.on_start(first, 4, 5)
-        for epoch in range(first, last + 1):
-            board.on_epoch(replace(record(epoch), loss=float(first)))
-        board.on_end()
-    events = EventAccumulator(str(tmp_path))
-    events.Reload()
-    assert [(point.step, point.value) for point in events.Scalars("train/loss")] == [(1, 1), (2, 1), (3, 3), (4, 3)]
-
-
-def test_a_full_disk_is_said_by_the_epoch_that_meets_it(tmp_path, monkeypatch):
-    board = TensorBoard(tmp_path)
-    board.on_start(1, 2, 5)
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
-    with pytest.raises(OSError, match=r"cannot write curves to .*: No space left on device; free some space, or set"):
-        board.on_epoch(record(1))
-    board.on_end()

@@ -108,7 +108,7 @@ def test_a_constant_rate_trains_the_same_bits_as_none():
 
 def test_a_schedule_is_a_setting_of_an_experiment():
     data = block_dataset(blocks=2, users=4, items=4)
-    short = Training(epochs=3, batch_size=32, tensorboard=False, monitor="ndcg@5", select="last")
+    short = Training(epochs=3, batch_size=32, loggers=(), monitor="ndcg@5", select="last")
     plain = Experiment(
         model=Component("bpr", {"embedding_dim": 4}), strategy=Component("plain"), training=short, device="cpu"
     )

@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 def test_a_result_names_the_device_that_was_used_and_not_the_one_asked_for():
     data = block_dataset(blocks=3, users=8, items=6)
-    training = Training(epochs=1, batch_size=64, tensorboard=False)
+    training = Training(epochs=1, batch_size=64, loggers=())
     result = fit(data, "bpr", "plain", training=training, device="cpu").result
     assert result["machine"] == {
         "device": "cpu",

@@ -60,7 +60,7 @@ COMMANDS: dict[str, Command] = {
     "list": Command(
         "flatrec.cli.lists:app",
         TRAIN,
-        "List models, losses, samplings, strategies, optimizers, schedules, metrics, settings and data sets.",
+        "List models, losses, samplings, strategies, optimizers, schedules, metrics, loggers, settings and data sets.",
     ),
     "demo": Command(
         "flatrec.cli.demo:demo", TRAIN, "Generate a shop, train, compare, recommend, and write a report to look at."

@@ -1,4 +1,4 @@
-"""flatrec list models | losses | samplings | strategies | optimizers | schedules | metrics | settings | datasets."""
+"""flatrec list models | losses | samplings | strategies | optimizers | schedules | metrics | loggers | settings ..."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Names = Annotated[
 ]
 
 app = typer.Typer(
-    help="List models, losses, samplings, strategies, optimizers, schedules, metrics, settings and data sets.",
+    help="List models, losses, samplings, strategies, optimizers, schedules, metrics, loggers, settings and data sets.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -155,6 +155,21 @@ def metrics(json: options.Json = False) -> None:
     ]
     print_table("metrics", ["name", "title", "better", "definition"], table)
     print_text('--set \'evaluation.metrics=["recall", "ndcg", "mrr"]\' chooses what is computed; K is evaluation.ks')
+
+
+@app.command()
+def loggers(json: options.Json = False) -> None:
+    """List the loggers that `training.loggers` takes.
+
+    Example: `flatrec list loggers`
+    """
+    from flatrec.loggers.registry import ENTRIES as LOGGERS
+
+    if json:
+        print_json({"loggers": [{"name": name, "about": one.about} for name, one in LOGGERS.items()]})
+        return
+    print_table("loggers", ["name", "about"], [[name, one.about] for name, one in LOGGERS.items()])
+    print_text("--set training.loggers=tensorboard,csv chooses them; your own is file.py:Class (docs/loggers.md)")
 
 
 @app.command()

@@ -145,7 +145,7 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
         ValueError: an unknown key or a bad value.
     """
     from flatrec import config
-    from flatrec.registry.naming import import_metrics, with_named
+    from flatrec.registry.naming import import_loggers, import_metrics, with_named
 
     settings = config.read(file) if file is not None else config.Experiment()
     if file is not None and not _of_run(file):
@@ -163,6 +163,8 @@ def experiment(file: Path | None, sets: Sequence[str] | None, **given: object) -
         if "metrics" in tree.get("evaluation", ()):
             named_metrics = import_metrics(settings.evaluation.metrics)
             settings = settings.replace(evaluation=settings.evaluation.replace(metrics=named_metrics))
+        if "loggers" in tree.get("training", ()):
+            settings = settings.replace(training=import_loggers(settings.training))
     return settings
 
 

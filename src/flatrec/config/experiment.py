@@ -184,7 +184,10 @@ class Training(Config):
         save_recommender: whether the run folder gets a recommender, which answers without the data and the class of
             the model; if it is ``auto``, those of ``flatrec train`` and ``flatrec.fit`` do, and those of sweeps,
             studies and comparisons do not.
-        tensorboard: whether TensorBoard curves are written into the run folder, if TensorBoard is installed.
+        loggers: where settings, curves and scores are written besides the run folder (``flatrec list loggers``), or
+            your own as ``file.py:Class``, in Python also the class itself; ``none`` for nowhere. ``tensorboard``
+            writes nothing if TensorBoard is not installed.
+        log_recommender: whether loggers that take files get the recommender too, which holds ids of users and items.
         amr: adversarial noise on item features, for any model that reads some and with any strategy; off by default.
         mdvt: virtual triplets in the loss, for any model and with any strategy; off by default.
 
@@ -217,9 +220,18 @@ class Training(Config):
     parallel: Literal["none", "columns", "batches"] = "none"
     checkpoint_every: PositiveInt = 1
     save_recommender: Literal["auto", "always", "never"] = "auto"
-    tensorboard: bool = True
+    loggers: tuple[str, ...] = ("tensorboard",)
+    log_recommender: bool = False
     amr: AMR = AMR()
     mdvt: MDVT = MDVT()
+
+    @field_validator("loggers", mode="before")
+    @classmethod
+    def _list_loggers(cls, loggers: object) -> object:
+        """Names with commas between them as a list, and loggers of the user's own that are given as classes by name."""
+        if isinstance(loggers, str):
+            return tuple(name.strip() for name in loggers.split(",") if name.strip() not in ("", "none"))
+        return _names_of_classes(loggers)
 
     @model_validator(mode="after")
     def _check_average(self) -> Training:
@@ -293,9 +305,7 @@ class Evaluation(Config):
     @classmethod
     def _name_classes(cls, metrics: object) -> object:
         """Metrics of the user's own that are given as classes, by name."""
-        if not isinstance(metrics, tuple):
-            return metrics
-        return tuple(user_classes.remember(one) if isinstance(one, type) else one for one in metrics)
+        return _names_of_classes(metrics)
 
     @field_validator("metrics")
     @classmethod
@@ -303,6 +313,13 @@ class Evaluation(Config):
         if not metrics:
             raise ValueError('must be names of metrics such as ["recall", "ndcg"], but there is none')
         return metrics
+
+
+def _names_of_classes(values: object) -> object:
+    """A list in which classes of the user's own stand by name."""
+    if not isinstance(values, tuple):
+        return values
+    return tuple(user_classes.remember(one) if isinstance(one, type) else one for one in values)
 
 
 class Experiment(Config):

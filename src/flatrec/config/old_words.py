@@ -29,6 +29,7 @@ SETTINGS: Mapping[str, str] = {
     "routings": "n_routings",
     "same_noise": "same_dropout_mask",
     "shrink": "shrinkage",
+    "tensorboard": "loggers",
     "thinning": "edge_dropout",
     "unperturbed": "perturb_exclude",
     "user_neighbors": "n_user_neighbors",

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from flatrec.config import Component, Experiment
+from flatrec.config import Component, Experiment, Training
 from flatrec.config.old_words import NAMES, new_name
 from flatrec.evaluation.metrics.registry import METRICS, checked_class
+from flatrec.loggers import LOGGERS
+from flatrec.loggers.run_loggers import logger_class
 from flatrec.models import BASELINES, MODELS
 from flatrec.models.base import Baseline, Model
 from flatrec.registry.constructors import check_form
@@ -123,6 +125,24 @@ def _import_metric(one: str | type) -> str:
     return text
 
 
+def import_loggers(training: Training) -> Training:
+    """The settings with the names by which run folders know loggers; classes of the user's own are imported.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such logger, module or class, or it lacks a method.
+    """
+    names = tuple(_import_logger(name) for name in training.loggers)
+    return training if names == training.loggers else training.replace(loggers=names)
+
+
+def _import_logger(name: str) -> str:
+    if name not in LOGGERS and user_classes.is_own(name) and user_classes.find(name) is None:
+        name = user_classes.load(name, "a logger with the methods start, log and end")
+    logger_class(name)
+    return user_classes.canonical(name)
+
+
 def import_metrics_of_run(recorded: Sequence[str], named: Sequence[str | type]) -> None:
     """Import the metrics of a run folder that are the user's own, where they are named again, only there.
 
@@ -168,6 +188,7 @@ def with_named(experiment: Experiment) -> Experiment:
         model=replace(model, name=import_named("model", model.name)),
         strategy=replace(strategy, name=import_named("strategy", strategy.name)),
         evaluation=experiment.evaluation.replace(metrics=import_metrics(experiment.evaluation.metrics)),
+        training=import_loggers(experiment.training),
     )
 
 

@@ -15,6 +15,7 @@ from flatrec.config import MDVT, Evaluation, Experiment
 from flatrec.data.dataset import Dataset
 from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import has_recommender, remove_recommender
+from flatrec.loggers.run_loggers import LOGS, TENSORBOARD
 from flatrec.models import Baseline, Model
 from flatrec.runs import warm_start
 from flatrec.runs.origin import ORIGIN, Origin, keep_origin
@@ -39,7 +40,6 @@ from flatrec.utils.locks import LOCK, lock_folder
 
 EXPERIMENT, DATA, RESULT = "experiment.toml", "data.json", "result.json"
 WINDOWS = "windows.json"  # in a folder of runs over windows
-TENSORBOARD = "tensorboard"
 _WORK = (MANIFEST, RESULT, RECORDS, str(Path(CHECKPOINT).with_suffix(".json")), CHECKPOINT)
 # In the order in which they are removed: what says that there is a run goes late, and after it what a run cannot be
 # resumed without.
@@ -89,8 +89,9 @@ def lock_run_dir(
         ) from None
     for name in (*_OWN, LOCK):
         check_target(folder / name)
-    if (folder / TENSORBOARD).is_symlink():
-        raise OSError(f"cannot write {folder / TENSORBOARD}: it is a symbolic link; remove it or choose another folder")
+    for logged in (folder / TENSORBOARD, folder / LOGS):
+        if logged.is_symlink():
+            raise OSError(f"cannot write {logged}: it is a symbolic link; remove it or choose another folder")
     if windows(folder):
         raise FileExistsError(f"{folder} already holds runs over windows; choose another folder")
     with lock_folder(folder, "trains"):
@@ -161,7 +162,8 @@ def _check_or_remove(folder: Path, experiment: Experiment, dataset: Dataset, *, 
 def _remove(folder: Path) -> None:
     for name in _OWN:
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
+    for name in (TENSORBOARD, LOGS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     remove_recommender(folder)
 
 
@@ -342,7 +344,7 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
     of the split are among the others, since the fingerprint of the data tells the split, and so are those of
     virtual triplets that have no weight: runs that were recorded before there were any are of the same settings.
     """
-    options = ("epochs", "parallel", "checkpoint_every", "tensorboard", "save_recommender")
+    options = ("epochs", "parallel", "checkpoint_every", "save_recommender", "loggers", "log_recommender")
     free = ["data", *(f"training.{name}" for name in options)]
     idle = [] if experiment.training.mdvt.weight else [f"training.mdvt.{name}" for name in MDVT.model_fields]
     decisive = experiment.evaluation.decisive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from flatrec import config
 from flatrec.config import MDVT, Config, Experiment, Training
 from flatrec.data.dataset import Dataset
 from flatrec.data.interactions import SPLITS, Split
@@ -20,6 +22,8 @@ from flatrec.evaluation.metrics import higher_is_better
 from flatrec.inference.run import Run
 from flatrec.inference.storage import FOLDER as RECOMMENDER
 from flatrec.inference.storage import remove_recommender, save_recommender
+from flatrec.loggers.base import RunInfo
+from flatrec.loggers.run_loggers import LOGS, TENSORBOARD, RunLoggers, make_loggers
 from flatrec.models import Adversarial, Baseline, Model, VirtualTriplets
 from flatrec.models.virtual_triplets import WarmUp
 from flatrec.ops.matmul import onednn_pays
@@ -30,13 +34,15 @@ from flatrec.runs import objective, run_dir, selection, weights
 from flatrec.runs.origin import Origin, read_origin
 from flatrec.runs.warm_start import WarmStart, load_values
 from flatrec.strategies import Strategy
-from flatrec.training import Callback, EpochRecord, FitResult, TensorBoard, Trainer, checkpoint, optimizers
+from flatrec.training import Callback, EpochRecord, FitResult, Trainer, checkpoint, optimizers
 from flatrec.training.embedding_context import perturbing
 from flatrec.training.schedules import CONSTANT, LearningRate
 from flatrec.training.step_context import TrainStepContext
-from flatrec.training.trainer import CHECKPOINT
-from flatrec.utils import devices
+from flatrec.training.trainer import CHECKPOINT, RECORDS
+from flatrec.utils import devices, user_classes
 from flatrec.utils.provenance import machine, peak_gpu_memory_mb, peak_memory_mb, reset_peak_gpu_memory, versions
+
+logger = logging.getLogger(__name__)
 
 
 class Session:
@@ -85,10 +91,8 @@ class Session:
         selection.check_metrics(experiment, dataset)
         self.unscored = Run.of(dataset, model, experiment.evaluation)
         self.scored = self.unscored.scored
-        curves = []
-        if out is not None and self.writes and experiment.training.tensorboard:
-            curves = [TensorBoard(out / run_dir.TENSORBOARD)]
-        self.trainer = self._trainer(model, strategy, [*callbacks, *curves]) if isinstance(model, Model) else None
+        self.loggers = RunLoggers(make_loggers(experiment.training.loggers) if self.writes else {}, self._description)
+        self.trainer = self._trainer(model, strategy, [*callbacks, self.loggers]) if isinstance(model, Model) else None
         if self.trainer is not None:
             self.warnings = selection.choice_warnings(experiment, dataset)
         else:
@@ -112,19 +116,51 @@ class Session:
         if self.origin is not None and (warning := self.origin.warning(self.dataset.name)):
             self.warnings = (*self.warnings, warning)
         if self.log_warnings:
+            self._warn_of_no_folder()
             selection.log_warnings([*self.warnings, *([self.start.sentence()] if self.start is not None else [])])
-        trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
-        result = self._result(trained)
-        run = replace(self.unscored, result=result)
-        if self.out is not None and self.writes:
-            if self.trainer is None:
-                metadata = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
-                checkpoint.save(self.out / CHECKPOINT, checkpoint.Checkpoint({}, metadata))
-            if self.save_recommender:
-                facts = replace(run.recommender.facts, run=self.identity.digest)
-                save_recommender(replace(run.recommender, facts=facts), self.out / RECOMMENDER)
-            run_dir.finish(self.out, result, self.identity)
+        with self.loggers.running(self.trainer.records if self.trainer is not None else ()):
+            trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
+            run = replace(self.unscored, result=self._result(trained))
+            if self.out is not None and self.writes:
+                self._write(run, self.out)
+                self.loggers.finish(_final_metrics(run.result), self._artifacts(self.out))
         return run
+
+    def _write(self, run: Run, folder: Path) -> None:
+        if self.trainer is None:
+            metadata = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}
+            checkpoint.save(folder / CHECKPOINT, checkpoint.Checkpoint({}, metadata))
+        if self.save_recommender:
+            facts = replace(run.recommender.facts, run=self.identity.digest)
+            save_recommender(replace(run.recommender, facts=facts), folder / RECOMMENDER)
+        run_dir.finish(folder, run.result, self.identity)
+
+    def _artifacts(self, folder: Path) -> list[Path]:
+        """What loggers get of the files of the run."""
+        names = [run_dir.EXPERIMENT, RECORDS, run_dir.RESULT]
+        if self.experiment.training.log_recommender:
+            names.append(RECOMMENDER)
+        return [folder / name for name in names if (folder / name).exists()]
+
+    def _description(self, name: str) -> RunInfo:
+        """What a logger is told of the run."""
+        assert self.out is not None
+        folder = self.out.absolute()
+        return RunInfo(
+            folder=folder,
+            own_folder=folder / TENSORBOARD if name == TENSORBOARD else folder / LOGS / name,
+            name=folder.name,
+            data=self.dataset.name,
+            model=user_classes.short(self.experiment.model.name),
+            strategy=user_classes.short(self.experiment.strategy.name),
+            seed=self.experiment.seed,
+            settings={key: value for key, value in config.settings(self.experiment).items() if value is not None},
+        )
+
+    def _warn_of_no_folder(self) -> None:
+        named = [name for name in self.experiment.training.loggers if name != TENSORBOARD]
+        if self.out is None and named:
+            logger.warning("there is no run folder, so that %s logs nothing; give one (out)", ", ".join(named))
 
     def _begin_with_values(self, folder: Path, start: WarmStart, trainer: Trainer) -> None:
         if trainer.shards is None:
@@ -244,6 +280,13 @@ class Session:
 def _released(evaluated: Mapping[Split, EvaluationResult | None]) -> dict[str, str]:
     """Return which splits sampled metrics ranked among the items that were released with the data."""
     return {split: "released" for split, found in evaluated.items() if found and found.candidates == "released"}
+
+
+def _final_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a result that loggers write, by name."""
+    scores = {f"result/{split}/{name}": value for split in SPLITS[1:] for name, value in result[split].items()}
+    counts = ("epochs", "best_epoch", "parameters")
+    return {**scores, **{f"result/{name}": float(result[name]) for name in counts}}
 
 
 def _objective(model: Model, settings: Training) -> Model:

@@ -12,6 +12,7 @@ Extra: TypeAlias = Literal[
     "dask",
     "encode",
     "llm",
+    "mlflow",
     "plots",
     "postgresql",
     "ray",
@@ -20,6 +21,7 @@ Extra: TypeAlias = Literal[
     "sql",
     "tensorboard",
     "timm",
+    "wandb",
 ]
 
 _NEEDED_BY: dict[Extra, str] = {
@@ -28,6 +30,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "dask": "the backend dask needs",
     "encode": "encoding texts and images needs",
     "llm": "augment and adjust need",
+    "mlflow": "the logger mlflow needs",
     "plots": "figures and reports need",
     "postgresql": "PostgreSQL databases need",
     "ray": "the backend ray needs",
@@ -36,6 +39,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "sql": "databases need",
     "tensorboard": "TensorBoard curves need",
     "timm": "timm encoders need",
+    "wandb": "the logger wandb needs",
 }
 _EXTRAS: dict[str, Extra] = {  # by package, for imports at the top of modules of research and serve
     "jinja2": "research",

@@ -19,7 +19,7 @@ from tests.inference.cold_start.conftest import data
 EXPERIMENT = Experiment(
     model=Component("bpr", {"embedding_dim": 4}),
     strategy=Component("plain"),
-    training=Training(epochs=2, tensorboard=False),
+    training=Training(epochs=2, loggers=()),
 )
 
 

@@ -19,7 +19,7 @@ SETTINGS = {
     "training.epochs": 3,
     "training.batch_size": 32,
     "training.monitor": "recall@5",
-    "training.tensorboard": False,
+    "training.loggers": [],
 }
 SPACE = {"optimizer.lr": Choices((0.001, 0.01, 0.1)), "regularization.weight": Choices((0.0, 0.01))}
 

@@ -18,7 +18,7 @@ blocks = "{data}"
 model = {{ name = "lightgcn", embedding_dim = 4 }}
 strategy.name = "plain"
 regularization.kind = "squared"
-training = {{ epochs = 30, batch_size = 32, monitor = "recall@5", tensorboard = false, patience = 30 }}
+training = {{ epochs = 30, batch_size = 32, monitor = "recall@5", loggers = [], patience = 30 }}
 [cells.blocks]
 data = "blocks"
 [methods.plain.space]

@@ -119,7 +119,7 @@ def test_a_record_from_before_a_setting_existed_fits_unless_the_league_states_it
 
 def test_settings_that_change_no_score_decide_nothing(league, cell, wanted):
     record, asked = wanted
-    other = replace(league, settings={**league.settings, "device": "cpu", "training.tensorboard": True})
+    other = replace(league, settings={**league.settings, "device": "cpu", "training.loggers": ["tensorboard"]})
     experiment = experiment_of(other, replace(cell, data="elsewhere"), other.methods[0], record.point, seed=0)
     assert decisive_settings(experiment) == asked.settings
 

@@ -82,7 +82,7 @@ def test_a_bandwagon_takes_half_of_a_profile_from_popular_items():
 def test_level_0_trains_the_run_again_and_kinds_need_to_be_asked_for():
     experiment = Experiment(
         model=Component("lightgcn", {"embedding_dim": 4}),
-        training=Training(epochs=2, tensorboard=False, monitor="recall@10"),
+        training=Training(epochs=2, loggers=(), monitor="recall@10"),
         evaluation=Evaluation(ks=(3, 10)),
     )
     run = run_experiment(experiment, DATA)
@@ -101,9 +101,7 @@ def test_level_0_trains_the_run_again_and_kinds_need_to_be_asked_for():
 
 
 def test_a_run_that_began_with_other_parameters_is_not_trained_again():
-    experiment = Experiment(
-        model=Component("bpr", {"embedding_dim": 4}), training=Training(epochs=1, tensorboard=False)
-    )
+    experiment = Experiment(model=Component("bpr", {"embedding_dim": 4}), training=Training(epochs=1, loggers=()))
     run = run_experiment(experiment, DATA)
     warm = replace(run, result={**run.result, "init_from": {"run": "runs/first"}})
     assert RandomShilling().reason(Subject.of_run(run, experiment, "bpr")) == ""

@@ -61,7 +61,7 @@ EXPERIMENT = Experiment(
     model=Component("lightgcn", {"embedding_dim": 8}),
     strategy=Component("plain"),
     optimizer=Component("adam", {"lr": 0.1}),
-    training=Training(epochs=8, batch_size=64, select="last", tensorboard=False),
+    training=Training(epochs=8, batch_size=64, select="last", loggers=()),
     evaluation=Evaluation(ks=(3, 5)),
     seed=2,
 )

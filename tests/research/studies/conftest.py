@@ -10,7 +10,7 @@ from flatrec.config import Experiment
 from flatrec.research.studies import Request
 
 QUICK = {
-    "training": {"epochs": 2, "batch_size": 256, "tensorboard": False},
+    "training": {"epochs": 2, "batch_size": 256, "loggers": []},
     "model": {"embedding_dim": 8},
     "optimizer": {"lr": 0.01},
 }

@@ -12,7 +12,7 @@ from flatrec.testing import block_dataset
 
 DATA = block_dataset(blocks=2, users=6, items=6)
 STANDING = Component("sgd", {"lr": 1e-30})  # parameters stay where they are
-ONE_BATCH = Training(epochs=1, batch_size=1000, tensorboard=False)
+ONE_BATCH = Training(epochs=1, batch_size=1000, loggers=())
 BASE = Experiment(
     model=Component("lightgcn", {"embedding_dim": 4, "n_layers": 1}), strategy=Component("plain"), training=ONE_BATCH
 )

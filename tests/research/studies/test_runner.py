@@ -108,7 +108,7 @@ from flatrec.research.studies import STUDIES, Request, run_study
 
 def study(shop, out, workers):
     base = config.changed(Experiment(), {
-        "training": {"epochs": 12, "batch_size": 64, "tensorboard": False},
+        "training": {"epochs": 12, "batch_size": 64, "loggers": []},
         "model": {"embedding_dim": 8},
     })
     request = Request((shop,), ("freedom",), ("plain", "bsam"), (0, 1), base)

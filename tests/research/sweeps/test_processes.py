@@ -22,7 +22,7 @@ def prepare(folder, rates):
 
 def sweep(folder, out, *words, trials=4):
     small = ("--model", "lightgcn", "--strategy", "plain", "--seeds", "1", "--space", folder / "space.toml")
-    sets = ("--set", "model.embedding_dim=4", "--set", "training.epochs=2", "--set", "training.tensorboard=false")
+    sets = ("--set", "model.embedding_dim=4", "--set", "training.epochs=2", "--set", "training.loggers=none")
     given = ("--data", folder / "blocks", "--sampler", "random", "--trials", trials, "--out", out)
     return [str(word) for word in ("sweep", *given, *small, *sets, *words)]
 

@@ -35,7 +35,7 @@ def experiment(tmp_path):
         "model": {"name": "lightgcn", "embedding_dim": 4},
         "strategy": {"name": "sam"},
         "regularization": {"kind": "default"},
-        "training": {"epochs": 1, "batch_size": 32, "monitor": "recall@5", "tensorboard": False},
+        "training": {"epochs": 1, "batch_size": 32, "monitor": "recall@5", "loggers": []},
     }
     return config.changed(Experiment(), changes)
 

@@ -34,7 +34,7 @@ def experiment(blocks):
         "data": str(blocks),
         "model": {"name": "lightgcn", "embedding_dim": 4},
         "strategy": {"name": "plain"},
-        "training": {"epochs": 3, "batch_size": 32, "monitor": "recall@5", "tensorboard": False},
+        "training": {"epochs": 3, "batch_size": 32, "monitor": "recall@5", "loggers": []},
     }
     return config.changed(Experiment(), changes)
 

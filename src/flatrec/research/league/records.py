@@ -24,8 +24,9 @@ FREE = (  # settings that change no score
     "device",
     "optimizer.fused",
     "training.checkpoint_every",
+    "training.log_recommender",
+    "training.loggers",
     "training.save_recommender",
-    "training.tensorboard",
 )
 CLASSES = ("model.name", "strategy.name")  # a user's own class is the same one wherever its file lies
 ADVICE = "put back the file as it was, or remove the line, whose run is then made again"

@@ -24,7 +24,7 @@ from flatrec.data.features import Features
 from flatrec.inference.run import Run
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.instantiate import config_class, strategy_class, strategy_names, with_defaults
-from flatrec.registry.naming import import_metrics, import_named
+from flatrec.registry.naming import import_loggers, import_metrics, import_named
 from flatrec.research.reporting.study_result import CardColumn, Image, Table
 from flatrec.training import EpochRecord
 from flatrec.utils import user_classes
@@ -137,7 +137,10 @@ class Request:
             raise ValueError(f"studies report {' and '.join(REPORTED)}; add {missing[0]} to evaluation.metrics")
         return replace(
             self,
-            base=self.base.replace(evaluation=evaluation.replace(metrics=import_metrics(evaluation.metrics))),
+            base=self.base.replace(
+                evaluation=evaluation.replace(metrics=import_metrics(evaluation.metrics)),
+                training=import_loggers(self.base.training),
+            ),
             models=tuple(import_named("model", name) for name in self.models or (self.base.model.name,)),
             strategies=tuple(import_named("strategy", name) for name in self.strategies or study.STRATEGIES),
             seeds=self.seeds or study.SEEDS,

@@ -16,7 +16,12 @@ from flatrec.research.sweeps.space import Space
 from flatrec.utils import user_classes
 
 VERSION = 1  # of this record
-FREE = ("data", "training.checkpoint_every", "training.tensorboard")  # settings that change no score
+FREE = (  # settings that change no score
+    "data",
+    "training.checkpoint_every",
+    "training.log_recommender",
+    "training.loggers",
+)
 NAMES = ("model.name", "strategy.name")  # a user's own class is the same one wherever its file lies
 GROUPS = ("model", "strategy", "optimizer")
 MAX_DIFFERENCES, MAX_CHARACTERS = 3, 60  # in a message, and of a value there
