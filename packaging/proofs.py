@@ -56,6 +56,6 @@ PROOFS: dict[str, Proof] = {
     "research": Proof(f"sweep --data small --model vbpr --strategy bsam --trials 2 --seeds 2 {SMALL} --out sweep"),
     "serve": Proof("serve run --port {port}", is_service=True),
     "sql": Proof("export run --to sqlite:///shop.db --table lists"),
-    "tensorboard": Proof(f"train --data small --model vbpr {SMALL} --set training.tensorboard=true --out curves"),
+    "tensorboard": Proof(f"train --data small --model vbpr {SMALL} --set training.loggers=tensorboard --out curves"),
     "timm": Proof(TIMM, is_python=True),
 }
