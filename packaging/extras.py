@@ -99,7 +99,7 @@ def _row(name: str, bare: Environment, shop: Path, options: argparse.Namespace) 
     size = sum(size for _, size in (added if extra else bare.packages).values()) / MB
     proof = PROOFS[extra]
     problem = _proved(proof, environment.python, shop)
-    shown = "a program" if proof.is_python else f"`flatrec {proof.words.replace(' --port {port}', '')}`"
+    shown = proof.about or f"`flatrec {proof.words.replace(f' {SMALL}', '')}`"
     count = f"+{len(added)}" if extra else str(len(bare.packages))
     print(f"| {name} | {count} | {size:.0f} | {environment.seconds:.0f} | {shown} |", flush=True)
     if changed:
@@ -133,12 +133,14 @@ def _contents(bare: Environment) -> str:
 def _prepare(bare: Environment, shop: Path) -> None:
     """Make a small shop and train on it, with no extra at all."""
     shop.mkdir()
-    for words in ("data shop small --users 200 --items 600", f"train --data small --model vbpr {SMALL} --out run"):
+    for words in ("data shop small --users 120 --items 60", f"train --data small --model vbpr {SMALL} --out run"):
         subprocess.run([bare.python, "-m", "flatrec", *words.split()], cwd=shop, check=True, stdout=subprocess.DEVNULL)
 
 
 def _proved(proof: Proof, python: Path, shop: Path) -> str:
     """Run a command; return what is wrong, or nothing."""
+    if proof.before:
+        subprocess.run([python, "-c", proof.before], cwd=shop, check=True)
     if proof.is_service:
         return _served(proof, python, shop)
     words = ["-c", proof.words] if proof.is_python else ["-m", "flatrec", *proof.words.split()]
@@ -155,7 +157,8 @@ def _served(proof: Proof, python: Path, shop: Path) -> str:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = proof.words.format(port=port).split()
-    service = subprocess.Popen([python, "-m", "flatrec", *words], cwd=shop, env={**os.environ, "FLATREC_TOKENS": ""})
+    environment = {**os.environ, "FLATREC_TOKENS": ""}
+    service = subprocess.Popen([python, "-m", "flatrec", *words], cwd=shop, env=environment, stdout=subprocess.DEVNULL)
     try:
         answers = [
             _answer(f"http://127.0.0.1:{port}{path}") for path in ("/", "/page/main.js", "/v1/recommend/user-00003")

@@ -21,6 +21,22 @@ from flatrec.content.encoders.clip import ClipTexts
 save_file(open_clip.create_model("ViT-B-32").state_dict(), "clip.safetensors")
 assert ClipTexts("ViT-B-32/clip.safetensors").encode(["a pram"]).shape == (1, 512)
 """
+# The lists of a small catalog are exact without an index.
+LARGE = """
+import numpy as np
+import torch
+from scipy import sparse
+from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.catalog import Catalog
+from flatrec.inference.recommender import Recommender
+from flatrec.inference.storage import save_recommender
+from flatrec.models.scoring import Vectors
+stream = torch.Generator().manual_seed(0)
+vectors = Vectors(torch.randn(30, 4, generator=stream), torch.randn(6000, 4, generator=stream))
+users, items = (Vocabulary(kind, [str(n) for n in range(size)]) for kind, size in (("user", 30), ("item", 6000)))
+catalog, nothing = Catalog(items, np.ones(6000), np.zeros(6000, dtype=bool)), sparse.csr_array((30, 6000))
+save_recommender(Recommender(vectors, users, catalog, nothing, nothing), "large")
+"""
 
 
 @dataclass(frozen=True)
@@ -32,18 +48,22 @@ class Proof:
         is_python: whether ``words`` is a Python program.
         fails: whether the command must end with exit code 1 and a line that has these words.
         is_service: whether the command answers over HTTP until it is stopped.
+        before: a Python program that makes what the command reads.
+        about: what the table says; the command if left out.
     """
 
     words: str
     is_python: bool = False
     fails: str = ""
     is_service: bool = False
+    before: str = ""
+    about: str = ""
 
 
 PROOFS: dict[str, Proof] = {
     "": Proof("recommend run --user user-00003"),
-    "ann": Proof("recommender index run --min-items 1 --min-recall 0.1"),
-    "clip": Proof(CLIP, is_python=True),
+    "ann": Proof("recommender index large --min-items 100 --min-recall 0.9", before=LARGE),
+    "clip": Proof(CLIP, is_python=True, about="encoder `open_clip/ViT-B-32` with random weights from a file"),
     "dask": Proof(f"{EXPORT} dask --out dask.parquet"),
     "encode": Proof(f"{ENCODE} --text-column title --image-column image --out features"),
     "llm": Proof(
@@ -51,11 +71,17 @@ PROOFS: dict[str, Proof] = {
         "--caption-column title --probability 0.5 --out adjusted"
     ),
     "plots": Proof(f"study overall --data small --models vbpr --strategies plain,bsam --seeds 2 {SMALL} --out study"),
-    "postgresql": Proof("export run --to postgresql://127.0.0.1:9/shop --table lists", fails="127.0.0.1"),
+    "postgresql": Proof(
+        "export run --to postgresql://127.0.0.1:9/shop --table lists",
+        fails="127.0.0.1",
+        about="`flatrec export run --to postgresql://127.0.0.1:9/shop --table lists`, refused by a closed port",
+    ),
     "ray": Proof(f"{EXPORT} ray --out ray.parquet"),
     "research": Proof(f"sweep --data small --model vbpr --strategy bsam --trials 2 --seeds 2 {SMALL} --out sweep"),
-    "serve": Proof("serve run --port {port}", is_service=True),
+    "serve": Proof(
+        "serve run --port {port}", is_service=True, about="`flatrec serve run`, asked for its page and a list"
+    ),
     "sql": Proof("export run --to sqlite:///shop.db --table lists"),
     "tensorboard": Proof(f"train --data small --model vbpr {SMALL} --set training.loggers=tensorboard --out curves"),
-    "timm": Proof(TIMM, is_python=True),
+    "timm": Proof(TIMM, is_python=True, about="encoder `timm/resnet18` with random weights"),
 }

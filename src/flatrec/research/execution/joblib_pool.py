@@ -32,7 +32,7 @@ def connected(workers: Workers) -> Iterator[None]:
         ModuleNotFoundError: Dask is asked for and not installed.
         ConnectionError: there is no scheduler at the address.
     """
-    parallel_config = require_extra("joblib", "research").parallel_config
+    parallel_config = require_extra("joblib", "research" if workers.backend == "local" else "dask").parallel_config
     if workers.backend == "local":
         until = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
         with parallel_config(backend="loky", inner_max_num_threads=workers.threads, **until):
