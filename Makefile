@@ -18,8 +18,10 @@ demo: install
 test: install
 	$(BIN)/pytest -n 2
 
+# The generated pages, then the site in build/site, whose links are checked.
 docs: install
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/site/build.py
 
 # Every benchmark that needs no other project, and the tables of docs/performance.md from it; BENCH_OUT gets the results
 # as JSON. It takes an hour or so. benchmarks/incumbents.py, which needs a clone of MMRec, stands apart.
@@ -69,3 +71,4 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+	$(MAKE) docs

@@ -1,20 +1,19 @@
-"""Writes docs/models.md and docs/settings.md from what the classes say of themselves; `make docs` runs it."""
+"""Writes the generated pages from what classes and commands say of themselves; `make docs` runs it."""
 
 from __future__ import annotations
 
 import json
-import re
-import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
+from command_reference import commands_page
+from optimizer_reference import optimizers_page
+from prose import body, code_cell, one_line, prose, table, type_cell
+
 from flatrec.cli.descriptions import Description, Reference, describe
-from flatrec.config.description import one_line
 from flatrec.models import BASELINES, MODELS
 from flatrec.registry.listing import SettingsGroup, setting_groups
 
-PAGE = Path(__file__).parent / "models.md"
-SETTINGS_PAGE = Path(__file__).parent / "settings.md"
+DOCS = Path(__file__).parent
 
 INTRODUCTION = """\
 # Models
@@ -78,8 +77,6 @@ _HEADINGS = {
     "strategy": "Strategies",
 }
 
-_SPECIAL = re.compile(r"``(?P<code>.+?)``|:\w+:`~?(?P<name>[^`]+)`|(?P<link>https?://[^\s)>]*[^\s)>.,;:])", re.DOTALL)
-
 
 def models_page() -> str:
     """The whole page."""
@@ -120,16 +117,6 @@ def settings_table(group: SettingsGroup) -> str:
     return table(["setting", "type", "default", "range", "meaning"], rows) if rows else "No settings.\n"
 
 
-def code_cell(text: str) -> str:
-    """A text as code; nothing where it is empty."""
-    return f"`{text}`" if text else ""
-
-
-def type_cell(text: str) -> str:
-    """A type; the values of a choice as code."""
-    return " or ".join(f"`{part}`" for part in text.split(" or "))
-
-
 def cited(one: Description) -> str:
     """Authors, venue and year, linked to the paper."""
     reference: Reference | None = one.reference
@@ -142,7 +129,7 @@ def section(one: Description) -> str:
     parts = [
         f"## {one.name}\n",
         f"{kind}, modalities: {one.modalities}.\n",
-        prose(one_line(one.doc.short_description)) + "\n",
+        prose(one_line(one.doc.short_description or "")) + "\n",
         body(one.doc.long_description or ""),
     ]
     if one.settings:
@@ -158,16 +145,10 @@ def section(one: Description) -> str:
         parts.append("[Defaults of the model](training.md#defaults-of-a-model), where nothing else is stated:\n")
         own = [[f"`{key}`", code_cell(json.dumps(value))] for key, value in one.defaults.items()]
         parts.append(table(["setting", "default"], own))
-    parts += [f"Raises `{error.type_name}`: {prose(one_line(error.description))}\n" for error in one.doc.raises]
+    parts += [f"Raises `{error.type_name}`: {prose(one_line(error.description or ''))}\n" for error in one.doc.raises]
     if one.doc.examples:
         parts.append(example(one))
     return "\n".join(part for part in parts if part)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
-    """A Markdown table."""
-    cells = [columns, ["---"] * len(columns), *([(cell or "").replace("|", r"\|") for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 
 def example(one: Description) -> str:
@@ -181,44 +162,16 @@ def example(one: Description) -> str:
     return "\n".join(["```python", *lines, "```", ""])
 
 
-def body(text: str) -> str:
-    """Paragraphs and indented blocks of a docstring as Markdown; blank lines stand between them."""
-    return "\n".join(
-        code(one) if one.startswith("    ") else paragraph(one) for one in re.split(r"\n\s*\n", text) if one
-    )
-
-
-def paragraph(text: str) -> str:
-    """A paragraph in one line, so that nothing in it begins a list or heading."""
-    marked = re.sub(r"\b(Deviations:|[Aa]s in the released code:)", r"**\1**", prose(" ".join(text.split())))
-    return f"{marked}\n"
-
-
-def code(text: str) -> str:
-    """An indented block, as it is."""
-    return f"```text\n{textwrap.dedent(text)}\n```\n"
-
-
-def prose(text: str) -> str:
-    """Text with code and links marked, in which no other character means anything to Markdown."""
-    done, written = 0, ""
-    for found in _SPECIAL.finditer(text):
-        literal = found["code"] or found["name"]
-        written += escaped(text[done : found.start()])
-        written += f"`{literal}`" if literal else f"<{found['link']}>"
-        done = found.end()
-    return written + escaped(text[done:])
-
-
-def escaped(text: str) -> str:
-    """Plain text for Markdown; what is harmless where it stands (a_b, a * b, a < b) stays readable."""
-    text = re.sub(r"([\\`~$])", r"\\\1", text)
-    text = re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text)
-    text = re.sub(r"(?<![\s])\*|\*(?![\s])", r"\\*", text)
-    text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
-    return re.sub(r"\](?=[(\[:])", r"\\]", text)
+def pages() -> dict[str, str]:
+    """The text of every generated page by its file in this folder."""
+    return {
+        "models.md": models_page(),
+        "settings.md": settings_page(),
+        "commands.md": commands_page(),
+        "api/optimizers.md": optimizers_page(),
+    }
 
 
 if __name__ == "__main__":
-    PAGE.write_text(models_page(), encoding="utf-8")
-    SETTINGS_PAGE.write_text(settings_page(), encoding="utf-8")
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import sys
 import textwrap
@@ -86,7 +86,7 @@ def test_the_readme_names_every_model_and_strategy(name):
 
 
 def test_links_to_files_lead_somewhere():
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
@@ -101,16 +101,25 @@ def test_public_names_are_there():
 
 @pytest.fixture(scope="module")
 def generator():
-    """The script that writes docs/models.md and docs/settings.md."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The script that writes the generated pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")
+        yield importlib.import_module("generate")
 
 
-def test_the_page_of_models_is_what_the_docstrings_say(generator):
-    committed = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    assert committed == generator.models_page(), "run make docs"
+@pytest.fixture(scope="module")
+def pages(generator):
+    """The text of every generated page."""
+    return generator.pages()
+
+
+GENERATED = ["models.md", "settings.md", "commands.md", "api/optimizers.md"]
+
+
+@pytest.mark.parametrize("page", GENERATED)
+def test_a_generated_page_is_what_classes_and_commands_say(pages, page):
+    assert list(pages) == GENERATED
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == pages[page], "run make docs"
 
 
 def test_the_page_of_models_shows_the_defaults_of_a_model(generator, monkeypatch):
@@ -121,11 +130,6 @@ def test_the_page_of_models_shows_the_defaults_of_a_model(generator, monkeypatch
     assert "#defaults-of-a-model" not in generator.section(describe("bpr"))
 
 
-def test_the_page_of_settings_is_what_the_classes_say(generator):
-    committed = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert committed == generator.settings_page(), "run make docs"
-
-
 def test_every_setting_but_those_of_torch_has_a_meaning():
     for group in setting_groups():
         if group.group not in ("optimizer", "schedule"):
@@ -133,10 +137,10 @@ def test_every_setting_but_those_of_torch_has_a_meaning():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_cites_its_paper_and_says_where_it_deviates(generator, name):
+def test_every_model_cites_its_paper_and_says_where_it_deviates(pages, name):
     described = describe(name)
     assert described.reference is not None, described.doc.short_description
-    assert f"]({described.reference.link})" in generator.models_page()
+    assert f"]({described.reference.link})" in pages["models.md"]
     assert "Deviations" in described.doc.long_description
 
 
@@ -151,8 +155,8 @@ def test_every_setting_is_documented_and_none_that_is_not_there(name):
     assert {setting for group, _, setting in groups.values() if group == "model"} <= settings
 
 
-def test_the_examples_on_the_page_of_models_run(generator):
-    examples = re.findall(r"```python\n(.*?)```", generator.models_page(), flags=re.DOTALL)
+def test_the_examples_on_the_page_of_models_run(pages):
+    examples = re.findall(r"```python\n(.*?)```", pages["models.md"], flags=re.DOTALL)
     assert len(examples) == len([*MODELS, *BASELINES])
     for example in examples:
         exec(compile(example, "models.md", "exec"), {})  # noqa: S102

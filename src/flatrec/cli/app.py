@@ -62,10 +62,11 @@ class Commands(TyperGroup):
                 raise ValueError(f"no such command: {args[0]}{new}")
         name, _, rest = super().resolve_command(ctx, args)
         tune_malloc()
-        return name, _loaded(str(name)), rest
+        return name, load_command(str(name)), rest
 
 
-def _loaded(name: str) -> Click:
+def load_command(name: str) -> Click:
+    """Return a command of the table with all its options; this imports what the command needs."""
     module, _, function = COMMANDS[name].target.partition(":")
     found = getattr(import_module(module), function)
     if isinstance(found, typer.Typer):
