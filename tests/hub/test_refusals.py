@@ -33,6 +33,26 @@ def test_a_push_without_a_token_asks_nobody_and_builds_nothing(hub, run, command
     assert hub.asked == []
 
 
+def test_what_is_no_token_is_not_shown(hub, run, command, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", f"{TOKEN}\n{TOKEN}")
+    outcome = command("push", run, NAME)
+
+    assert (outcome.code, hub.asked) == (2, [])
+    assert "HF_TOKEN holds something that is no token" in outcome.err
+    assert TOKEN not in outcome.err
+
+
+@pytest.mark.parametrize("address", ["huggingface.co", "ftp://a", "https://me:secret@a.b"])
+def test_an_address_that_is_none_is_not_asked(run, command, monkeypatch, address):
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    outcome = command("push", run, NAME)
+
+    assert outcome.code == 2
+    assert "HF_ENDPOINT must be an address" in outcome.err
+    assert "secret" not in outcome.err
+
+
 def test_a_token_that_was_stored_elsewhere_is_not_used(hub, run, monkeypatch, tmp_path):
     (tmp_path / "token").write_text(TOKEN)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
@@ -91,6 +111,7 @@ def test_a_repository_of_something_else_is_left_alone(hub, run):
         (Trouble("POST", "/info/lfs/", 429, times=99), "answered with status 429"),
         (Trouble("POST", "/validate-yaml", 502), "answered with status 502"),
         (Trouble("POST", "/commit/", 500, say=f"the token {TOKEN} is fine"), "the token … is fine"),
+        (Trouble("POST", "/commit/", 500, say="\x1b[31mred"), "with status 500 ([31mred)"),
     ],
 )
 def test_a_push_that_fails_leaves_the_repository_as_it_was(hub, run, command, pushed, trouble, said):
@@ -155,6 +176,19 @@ def test_a_run_without_a_recommender_is_not_taken_for_data(run, tmp_path):
         push(tmp_path / "run", NAME, PushOptions(include_users=True, dry_run=True))
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("nowhere", "does not exist"), ("empty", "is in no known format"), ("file.txt", "no known format")],
+)
+def test_what_is_neither_a_run_nor_data_is_named(tmp_path, command, source, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.txt").write_text("x")
+    outcome = command("push", tmp_path / source, NAME, "--dry-run")
+
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert said in outcome.err
+
+
 def changed(content):
     return content[:-1] + bytes([content[-1] ^ 1])
 
@@ -210,7 +244,7 @@ def resealed(pushed, tmp_path, **files):
 
 def test_a_manifest_with_an_index_is_refused(pushed, tmp_path):
     resealed(pushed, tmp_path, **{"index.faiss": b"IxFI"})
-    with pytest.raises(ValueError, match=f"{MANIFEST} lists index.faiss, which a pull does not download"):
+    with pytest.raises(ValueError, match=f"{MANIFEST} lists \\['index.faiss'\\], which a pull does not download"):
         pull(NAME, tmp_path / "pulled")
     assert not (tmp_path / "pulled").exists()
 
@@ -236,7 +270,7 @@ def test_a_file_that_the_manifest_lacks_is_refused(pushed, tmp_path):
     pushed.files["features.safetensors"] = b"x"
     assert "features.safetensors" in content["files"]
     del pushed.files["users.parquet"]
-    with pytest.raises(ValueError, match=f"{MANIFEST} lists users.parquet, which a pull does not download"):
+    with pytest.raises(ValueError, match=f"{MANIFEST} lists \\['users.parquet'\\], which a pull does not download"):
         pull(NAME, tmp_path / "pulled")
 
 
@@ -297,7 +331,7 @@ def test_a_hub_that_is_not_there_is_named(run, command, monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("pushed")
-def test_what_is_there_is_replaced_only_if_that_is_said_and_flatrec_wrote_it(run, command, tmp_path):
+def test_what_is_there_is_replaced_only_if_that_is_said_and_a_pull_wrote_it(run, command, tmp_path, monkeypatch):
     out = tmp_path / "pulled"
     assert command("pull", NAME, "--out", out).code == 0
     outcome = command("pull", NAME, "--out", out)
@@ -311,7 +345,11 @@ def test_what_is_there_is_replaced_only_if_that_is_said_and_flatrec_wrote_it(run
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     outcome = command("pull", NAME, "--out", tmp_path / "mine", "--overwrite")
     assert outcome.code == 2
-    assert "holds something that flatrec did not write" in outcome.err
+    assert "holds something else than what a pull writes (thesis.txt)" in outcome.err
+    outcome = command("pull", NAME, "--out", run, "--overwrite")
+    assert (outcome.code, (run / "checkpoint.safetensors").exists()) == (2, True)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert "not the one that you are in" in command("pull", NAME, "--out", "..", "--overwrite").err
     os.symlink(out, tmp_path / "link")
     assert "is not a folder" in command("pull", NAME, "--out", tmp_path / "link", "--overwrite").err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "mine", "pulled"]

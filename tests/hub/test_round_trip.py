@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -186,6 +188,13 @@ def test_another_push_sends_what_changed_in_one_commit(hub, run, tmp_path):
     assert [one.message for one in hub.repository(NAME).commits] == ["initial commit", *["Publish by flatrec"] * 2]
     assert "features.safetensors" not in hub.repository(NAME).files
     assert load_recommender(pull(NAME, tmp_path / "pulled").folder).catalog.features == {}
+
+
+def test_the_example_of_the_page_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "hub.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(example, "hub.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out.endswith(" 30\n")
 
 
 def test_a_dry_run_shows_files_and_card_and_asks_nobody(hub, run, command, monkeypatch):

@@ -81,5 +81,10 @@ def _of_status(error: HfHubHTTPError, repository: str, host: str) -> str:
         return f"the token in {TOKEN} is not allowed this for {repository} on {host}; give it the right to do so there"
     if status in (_CONFLICT, _CHANGED):
         return f"{repository} was changed by somebody else meanwhile, and nothing was written; try again"
-    said = f" ({clipped(' '.join(error.server_message.split()), 100)})" if error.server_message else ""
+    said = f" ({_printable(error.server_message)})" if error.server_message else ""
     return f"{host} answered with status {status}{said}; try again later"
+
+
+def _printable(text: str) -> str:
+    """Return what a server says on one line, without characters that a terminal would obey."""
+    return clipped(" ".join("".join(char if char.isprintable() else " " for char in text).split()), 100)

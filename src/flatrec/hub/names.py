@@ -14,6 +14,7 @@ Kind: TypeAlias = Literal["model", "dataset"]  # as the Hub calls them: a recomm
 
 CARD = "README.md"
 OF_THE_HUB = ".gitattributes"  # the Hub adds it to every repository
+BY_HAND = frozenset({OF_THE_HUB, CARD, "LICENSE", "LICENSE.md", ".gitignore"})  # of an otherwise empty repository
 ENDING = ".inter"  # of the interactions of a data set
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _RECOMMENDER = frozenset({CARD, MANIFEST, FACTS, TENSORS, USERS, ITEMS, FEATURES})

@@ -15,6 +15,7 @@ from flatrec.inference.forget import without_all_users
 from flatrec.inference.recommender import Facts, Recommender
 from flatrec.utils.messages import shortlist
 
+_NOT_IN_NAMES = re.compile(r"[^\w .+-]")  # of files, on every system
 _FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
 
 
@@ -65,7 +66,7 @@ def published_data(dataset: Dataset) -> PublishedData:
         left_out.append("images of items, which are files of this machine")
     if dataset.released_negatives is not None:
         left_out.append("the released negatives")
-    name = without_folders(dataset.name)
+    name = _NOT_IN_NAMES.sub("-", without_folders(dataset.name))
     return PublishedData(
         replace(dataset, name=name, item_columns=columns, images=None, released_negatives=None, source=None),
         tuple(left_out),

@@ -12,10 +12,12 @@ import polars as pl
 from flatrec.data.loading import load_data
 from flatrec.hub.names import CARD, ENDING, OF_THE_HUB, Kind, check_paths, is_own
 from flatrec.hub.remote import Remote, RemoteFile, RemoteState
+from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.storage import FACTS, ITEMS, load_recommender
 from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST, check_manifest, listed_names
-from flatrec.utils.messages import shortlist
+from flatrec.utils.locks import LOCK
+from flatrec.utils.messages import quoted, shortlist
 
 ADVICE = "do not use this repository, or pull another revision of it"
 
@@ -106,14 +108,26 @@ def _check_target(folder: Path, *, overwrite: bool) -> None:
     Raises:
         FileExistsError: there is something.
     """
+    if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise FileExistsError("--out must name a folder of its own, not the one that you are in; choose another")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FileExistsError(f"{folder} is not a folder; choose another (--out)")
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not overwrite:
         raise FileExistsError(f"{folder} is there already; choose another folder (--out), or replace it (--overwrite)")
-    if not (folder / MANIFEST).is_file():
-        raise FileExistsError(f"{folder} holds something that flatrec did not write; choose another folder (--out)")
+    foreign = sorted(path.name for path in folder.iterdir() if not _is_replaceable(path))
+    if foreign or not (folder / MANIFEST).is_file():
+        raise FileExistsError(
+            f"{folder} holds something else than what a pull writes ({shortlist(foreign, 3) or 'no ' + MANIFEST}); "
+            "choose another folder (--out)"
+        )
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Return True for a file that a pull writes, or that flatrec adds to a recommender."""
+    name = path.name
+    return path.is_file() and (name in (INDEX, LOCK) or is_own(name, "model") or is_own(name, "dataset"))
 
 
 def _missing(remote: Remote) -> str:
@@ -167,7 +181,7 @@ def _checked(temporary: Path, files: Sequence[RemoteFile], remote: Remote) -> Pa
         path.rename(folder / file.name)
     try:
         _check_content(folder, {file.name for file in files}, remote.kind)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, pl.exceptions.PanicException) as error:
         said = str(error).replace(f"{folder}/", "").replace(str(folder), remote.name)
         raise ValueError(f"{remote.name} is refused, and nothing was kept: {said}") from None
     return folder
@@ -176,7 +190,7 @@ def _checked(temporary: Path, files: Sequence[RemoteFile], remote: Remote) -> Pa
 def _check_content(folder: Path, names: set[str], kind: Kind) -> None:
     listed = listed_names(folder, advice=ADVICE)
     if foreign := sorted(name for name in listed if name not in names):
-        raise ValueError(f"{MANIFEST} lists {shortlist(foreign, 3)}, which a pull does not download; {ADVICE}")
+        raise ValueError(f"{MANIFEST} lists {quoted(foreign, 3)}, which a pull does not download; {ADVICE}")
     if unlisted := sorted(names - listed - {MANIFEST, CARD}):
         raise ValueError(f"{MANIFEST} does not list {shortlist(unlisted, 3)}; {ADVICE}")
     check_manifest(folder, advice=ADVICE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flatrec.hub.model_card import CardSettings
-from flatrec.hub.names import OF_THE_HUB, is_own
+from flatrec.hub.names import BY_HAND, is_own
 from flatrec.hub.remote import Remote, RemoteState, check_token
 from flatrec.hub.staging import Staged, kind_of, staged
 from flatrec.utils.integrity import MANIFEST
@@ -138,7 +138,7 @@ def _check(state: RemoteState, remote: Remote, options: PushOptions) -> None:
             f"{remote.name} is private on {remote.host}, and a push does not change that, as its earlier commits would "
             "be public too; leave --public out, change it there, or take another name"
         )
-    others = [name for name in state.files if name not in (OF_THE_HUB, "README.md")]
+    others = [name for name in state.files if name not in BY_HAND]
     if others and MANIFEST not in state.files:
         raise ValueError(
             f"{remote.name} holds other files than those of a push ({shortlist(others, 3)}); take another name"

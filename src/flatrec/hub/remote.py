@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from flatrec.hub.names import Kind, check_repository
 
 HUB = "https://huggingface.co"
 _CHUNK = 2**22
+_TOKEN = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class RemoteState:
     """What a repository holds at a commit.
 
     Args:
-        commit: the id of the commit.
-        private: whether the repository is private.
+        commit: the id of the commit; empty if there is none yet.
+        private: whether the repository is known to be private.
         files: its files, by name.
         folders: the names of its folders.
     """
@@ -72,8 +74,15 @@ class RemoteState:
 
 
 def token_of_environment() -> str | None:
-    """Return the token in the environment; None if there is none."""
-    return os.environ.get(TOKEN, "").strip() or None
+    """Return the token in the environment; None if there is none.
+
+    Raises:
+        ValueError: it has characters that no token has, such as line breaks.
+    """
+    token = os.environ.get(TOKEN, "").strip()
+    if token and not _TOKEN.fullmatch(token):
+        raise ValueError(f"{TOKEN} holds something that is no token, such as blanks or several lines; set it again")
+    return token or None
 
 
 def check_token() -> None:
@@ -102,8 +111,11 @@ class Remote:
 
     def __post_init__(self) -> None:
         check_repository(self.name)
-        if urlsplit(self.endpoint).scheme not in ("http", "https"):
-            raise ValueError(f"{ENDPOINT} must be an address such as {HUB}, but is another; correct or unset it")
+        parts = urlsplit(self.endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError(
+                f"{ENDPOINT} must be an address such as {HUB}, without a user, but is another; correct or unset it"
+            )
 
     @property
     def endpoint(self) -> str:
@@ -134,10 +146,15 @@ class Remote:
             except RepositoryNotFoundError:
                 return None
             commit = about.sha or ""
-            entries = list(self._api.list_repo_tree(self.name, recursive=True, revision=commit, repo_type=self.kind))
+            listing = (
+                self._api.list_repo_tree(self.name, recursive=True, revision=commit, repo_type=self.kind)
+                if commit
+                else ()
+            )
+            entries = list(listing)
         files = {one.path: _file(one) for one in entries if isinstance(one, RepoFile)}
         folders = tuple(one.path for one in entries if not isinstance(one, RepoFile))
-        return RemoteState(commit, about.private is not False, files, folders)
+        return RemoteState(commit, about.private is True, files, folders)
 
     def create(self, *, private: bool) -> None:
         """Make the repository.
@@ -168,7 +185,7 @@ class Remote:
         ]
         with self._asking():
             done = self._api.create_commit(
-                self.name, operations, commit_message=message, repo_type=self.kind, parent_commit=parent
+                self.name, operations, commit_message=message, repo_type=self.kind, parent_commit=parent or None
             )
         return done.oid
 

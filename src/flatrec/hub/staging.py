@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flatrec.api import load
 from flatrec.data.formats import mmrec
+from flatrec.data.loading import detect_format
 from flatrec.hub.card_text import check_license
 from flatrec.hub.data_card import data_card
 from flatrec.hub.model_card import CardSettings, model_card
@@ -18,6 +19,8 @@ from flatrec.hub.published import published_data, published_recommender
 from flatrec.hub.trained import trained_in
 from flatrec.inference.storage import has_recommender, load_recommender, recommender_folder, save_recommender
 from flatrec.runs import run_dir
+
+BUILT_IN = "shop"  # what flatrec.api.load generates
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,15 @@ def kind_of(source: Path) -> Kind:
     """Return what a path holds: a recommender, or else data.
 
     Raises:
-        FileNotFoundError: there is a run without a recommender, or runs over windows or of a nightly job.
+        FileNotFoundError: there is nothing, a run without a recommender, or runs over windows or of a nightly job.
+        ValueError: it is none of them.
     """
     if has_recommender(source):
         return "model"
     if run_dir.has_run(source) or run_dir.windows(source) or (source / "current").exists():
         recommender_folder(source)  # says what is expected there
+    if str(source) != BUILT_IN:
+        detect_format(source)
     return "dataset"
 
 
