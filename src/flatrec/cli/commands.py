@@ -96,6 +96,16 @@ COMMANDS: dict[str, Command] = {
         RECOMMEND,
         "Check new data, train on them, and put the new recommender into use if it is good enough: a nightly job.",
     ),
+    "push": Command(
+        "flatrec.cli.push:push",
+        RECOMMEND,
+        "Publish a recommender or a data set on the Hugging Face Hub, private and without users unless told otherwise.",
+    ),
+    "pull": Command(
+        "flatrec.cli.pull:pull",
+        RECOMMEND,
+        "Take over a recommender or a data set from the Hugging Face Hub: checked, and without running code.",
+    ),
     "study": Command(
         "flatrec.cli.study:study",
         RESEARCH,

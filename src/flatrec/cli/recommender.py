@@ -105,6 +105,7 @@ def _described(recommender: Recommender, folder: Path) -> dict[str, Any]:
         "dim": int(scoring.items.shape[1]) if isinstance(scoring, (Vectors, ProductPerceptron)) else None,
         "users": len(recommender.users),
         "forgotten_users": len(facts.forgotten),
+        "left_out_users": facts.left_out_users,
         "items": len(recommender.items),
         "new_items": int(recommender.catalog.new.sum()),
         "interactions": int(recommender.seen.nnz),

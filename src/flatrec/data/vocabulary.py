@@ -52,6 +52,8 @@ class Vocabulary(Sequence[str]):
         """
         if name in self._indices:
             return self._indices[name]
+        if not self._ids:
+            raise KeyError(f"{self.kind} {name!r} is not known: all {self.kind}s were left out")
         near = difflib.get_close_matches(name, self._ids[:100_000], n=3, cutoff=0.5) or list(self._ids[:3])
         raise KeyError(
             f"{self.kind} {name!r} is not in the data set of {len(self)} {self.kind}s; "

@@ -59,7 +59,7 @@ def note_of(
     sentences = []
     if path == "popular" and user is not None:
         if user not in recommender.users:
-            sentences.append(f"user {clipped(user)!r} is not known")
+            sentences.append(f"user {clipped(user)!r} is not known{_left_out(recommender)}")
         elif not recommender.history[[recommender.users.index_of(user)]].nnz:
             sentences.append(f"user {clipped(user)!r} has no training interaction")
     if path == "members":
@@ -81,3 +81,10 @@ def note_of(
     if rerank and (pins := pin_note(rerank, [one.item for one in listed], n_wanted)):
         sentences.append(pins)
     return "; ".join(sentences)
+
+
+def _left_out(recommender: Recommender) -> str:
+    """Say why a recommender knows nobody, if its users were left out."""
+    return ", as this recommender was published without its users: give a history" * bool(
+        recommender.facts.left_out_users
+    )

@@ -1,4 +1,4 @@
-"""A recommender without some of its users."""
+"""A recommender without some or all of its users."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy import ndarray
 from scipy import sparse
 
 from flatrec.data.vocabulary import Vocabulary
+from flatrec.inference.joining import new_item_scale
 from flatrec.inference.recommender import Recommender
 from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import ItemMatrix, ItemScores, Scoring, UserMatrix, Vectors
@@ -47,6 +48,45 @@ def without_users(recommender: Recommender, users: Sequence[str]) -> Recommender
         facts=replace(recommender.facts, forgotten=_rows_of_training(recommender, gone)),
         groups=tuple(np.flatnonzero(np.isin(kept, recommender.groups)).tolist()),
         by_members=tuple(np.flatnonzero(np.isin(kept, recommender.by_members)).tolist()),
+    )
+
+
+def without_all_users(recommender: Recommender) -> Recommender:
+    """Return a recommender that holds nobody: no id, vector, history, seen item or group.
+
+    Histories that are given with a request are answered as before, and so are similar items and new ones. What the
+    items learned from everybody stays: their vectors or similarities, their popularity, and the scale of new items,
+    which is found with the users.
+
+    Raises:
+        ValueError: its scores are made of the histories of similar users, so that nothing would be left.
+    """
+    if isinstance(recommender.scoring, UserMatrix):
+        raise ValueError(
+            f"{recommender.facts.model} scores by the histories of its users, so that nothing is left without them; "
+            "take another model, or include the users"
+        )
+    if not len(recommender.users):
+        return recommender
+    kept: Int64[ndarray, "n_kept"] = np.zeros(0, dtype=np.int64)
+    scoring = _scoring_of(recommender.scoring, kept)
+    if isinstance(scoring, Vectors):
+        scoring = replace(scoring, contributions=None)  # they explain the scores of users who were trained on
+    return replace(
+        recommender,
+        scoring=scoring,
+        users=Vocabulary("user", []),
+        history=sparse.csr_array(recommender.history[kept]),
+        seen=sparse.csr_array(recommender.seen[kept]),
+        histories={},
+        facts=replace(
+            recommender.facts,
+            forgotten=(),
+            left_out_users=len(recommender.users),
+            new_item_scale=new_item_scale(recommender),
+        ),
+        groups=(),
+        by_members=(),
     )
 
 

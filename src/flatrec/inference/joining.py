@@ -237,8 +237,7 @@ def join_similar(
     similarities = scoring.content.joined(scoring.similarities, catalog.features, items.features, ~catalog.new)
     profiles = _widened(scoring.profiles, (scoring.n_users, similarities.shape[1]))
     widened = ItemMatrix(profiles, similarities, scoring.content)
-    same_scale = Calibration(scale=1.0, k=0, n_users=0, n_items=0, slots=0, slots_before=0, slots_after=0)
-    return JoinedItems(_joined(recommender, widened, items, details), items, "nearest", same_scale)
+    return JoinedItems(_joined(recommender, widened, items, details), items, "nearest", _of_scale(1.0))
 
 
 def is_content_matrix(scoring: Scoring) -> bool:
@@ -295,8 +294,24 @@ def known_items(recommender: Recommender) -> KnownItems:
     return KnownItems(catalog.ids, catalog.features, (catalog.popularity > 0) & ~catalog.new, source)
 
 
+def new_item_scale(recommender: Recommender, n_neighbors: int = 10) -> float | None:
+    """Return the scale that :func:`join_nearest` gives new items; None if new items cannot join by vectors."""
+    if not isinstance(recommender.scoring, Vectors) or not recommender.catalog.features:
+        return None
+    known = known_items(recommender)
+    if not known.comparable():
+        return None
+    embed = NearestEmbedder(known, recommender.scoring.items, n_neighbors)
+    return _calibrated(recommender, recommender.scoring, embed).scale
+
+
 def _calibrated(recommender: Recommender, vectors: Vectors, embed: Embedder) -> Calibration:
-    """Return the scale, from known items alone, so that it does not depend on items that joined before."""
+    """Return the scale, from known items alone, so that it does not depend on items that joined before.
+
+    It takes the lists of users. A recommender whose users were left out has the scale that was found with them.
+    """
+    if recommender.facts.new_item_scale is not None:
+        return _of_scale(recommender.facts.new_item_scale)
     trained = np.flatnonzero(~recommender.catalog.new)
     treated = sample(known_items(recommender).comparable_items(), calibration.N_ITEMS, SEED, "new item scale: items")
     features = {name: table.take(treated) for name, table in recommender.catalog.features.items()}
@@ -310,6 +325,11 @@ def _calibrated(recommender: Recommender, vectors: Vectors, embed: Embedder) -> 
         TreatedAsNew(np.searchsorted(trained, treated), embed(features, treated)),
         seen=seen[users][:, trained],
     )
+
+
+def _of_scale(scale: float) -> Calibration:
+    """Return a scale for which no lists were compared."""
+    return Calibration(scale, k=0, n_users=0, n_items=0, slots=0, slots_before=0, slots_after=0)
 
 
 def _widened(matrix: sparse.csr_array, shape: tuple[int, int]) -> sparse.csr_array:

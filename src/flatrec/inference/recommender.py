@@ -47,6 +47,8 @@ class Facts:
         run: the digest by which the run is told from others; empty if it was made in memory.
         test: the metrics on the test split, where there is one.
         forgotten: the rows, in the tables of the run, of users who were removed from the recommender.
+        left_out_users: the number of users, if all of them were left out, as in what ``flatrec push`` publishes.
+        new_item_scale: the scale of the embeddings of new items, if it was found before the users were left out.
     """
 
     model: str
@@ -56,6 +58,8 @@ class Facts:
     run: str = ""
     test: Mapping[str, float] = field(default_factory=dict)
     forgotten: Sequence[int] = ()
+    left_out_users: int = 0
+    new_item_scale: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,10 +305,16 @@ class Recommender:
 
         Raises:
             ModuleNotFoundError: faiss is not installed.
-            ValueError: the recommender has no vectors, there are too few items, or too little of exact lists is found.
+            ValueError: the recommender has no vectors or no users, there are too few items, or too little of exact
+                lists is found.
         """
         from flatrec.inference.ann import IndexSettings, build_index
 
+        if not len(self.users):
+            raise ValueError(
+                "an index is measured by the lists of users, who were left out of this recommender; its lists are "
+                "exact without one"
+            )
         if isinstance(self.scoring, ProductPerceptron):
             raise ValueError(f"an index finds items by their vectors, but {NO_VECTORS}")
         if not isinstance(self.scoring, Vectors):

@@ -109,7 +109,7 @@ def load_recommender(path: Path | str, *, index: bool = True) -> Recommender:
             if index and "index" in facts
             else recommender
         )
-    except (KeyError, TypeError, ValueError, SafetensorError, pl.exceptions.PolarsError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ValueError(f"{folder} is damaged ({clipped(str(error), 200)}); {ADVICE}") from None
 
 

@@ -52,7 +52,7 @@ def who_wants(
 
     Raises:
         KeyError: the item is not known.
-        ValueError: k is below 1, or the scores are the same for every user.
+        ValueError: k is below 1, the scores are the same for every user, or the users were left out.
 
     Example:
         >>> import flatrec
@@ -97,10 +97,12 @@ def _best_users(recommender: Recommender, score: UserScorer, hidden: Tensor, k: 
     """Return the k best users in blocks; those that are hidden are left out.
 
     Raises:
-        ValueError: k is below 1.
+        ValueError: k is below 1, or the users were left out.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, but is {k}")
+    if not len(recommender.users):
+        raise ValueError("the users were left out of this recommender, so that it cannot list who wants an item")
     best_scores, best_users = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
     for start in range(0, len(hidden), BLOCK_USERS):
         block = slice(start, min(start + BLOCK_USERS, len(hidden)))

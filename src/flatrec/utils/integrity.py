@@ -189,6 +189,15 @@ def check_listed(folder: Path, names: Iterable[str], *, advice: str) -> None:
         _check_file(folder / name, listed[name], advice)
 
 
+def listed_names(folder: Path, *, advice: str) -> frozenset[str]:
+    """Return the names of the files that the manifest of a folder lists; none if there is no manifest.
+
+    Raises:
+        ValueError: the manifest is damaged.
+    """
+    return frozenset(_listed(folder, advice) or ())
+
+
 def is_listed(folder: Path, name: str, *, advice: str) -> bool:
     """Return True if the manifest of a folder lists a file.
 

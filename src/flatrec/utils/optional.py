@@ -11,6 +11,7 @@ Extra: TypeAlias = Literal[
     "clip",
     "dask",
     "encode",
+    "hub",
     "llm",
     "mlflow",
     "plots",
@@ -29,6 +30,7 @@ _NEEDED_BY: dict[Extra, str] = {
     "clip": "CLIP encoders need",
     "dask": "the backend dask needs",
     "encode": "encoding texts and images needs",
+    "hub": "push and pull need",
     "llm": "augment and adjust need",
     "mlflow": "the logger mlflow needs",
     "plots": "figures and reports need",
@@ -42,6 +44,8 @@ _NEEDED_BY: dict[Extra, str] = {
     "wandb": "the logger wandb needs",
 }
 _EXTRAS: dict[str, Extra] = {  # by package, for imports at the top of modules of research and serve
+    "httpx2": "hub",
+    "huggingface_hub": "hub",
     "jinja2": "research",
     "joblib": "research",
     "matplotlib": "research",

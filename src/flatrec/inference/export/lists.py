@@ -33,7 +33,7 @@ def export_recommendations(
         options: of whom, how long the lists are, filters, shard and format.
 
     Raises:
-        ValueError: a filter is malformed, or the format is unknown.
+        ValueError: a filter is malformed, the format is unknown, or all users were left out of the recommender.
         FileExistsError: the file is there and is of another export or of other origin.
         OSError: the file cannot be written.
 
@@ -84,8 +84,17 @@ def export_similar(
 
 
 def _all_users(recommender: Recommender) -> list[str]:
-    """Return the users who were trained on, in their order, then those of whom only a history is known, sorted."""
+    """Return the users who were trained on, in their order, then those of whom only a history is known, sorted.
+
+    Raises:
+        ValueError: there is nobody, as all users were left out.
+    """
     others = sorted(user for user in recommender.histories if user not in recommender.users)
+    if not others and not len(recommender.users):
+        raise ValueError(
+            "the users were left out of this recommender, so that there is nobody to export lists for; export similar "
+            "items, or name newer data whose users have histories (--data)"
+        )
     return [*recommender.users, *others]
 
 
