@@ -115,7 +115,7 @@ class Session:
             selection.log_warnings([*self.warnings, *([self.start.sentence()] if self.start is not None else [])])
         trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
         result = self._result(trained)
-        run = replace(self.unscored, result=result)
+        run = replace(self.unscored, result=result, records=trained.records)
         if self.out is not None and self.writes:
             if self.trainer is None:
                 metadata = {"run": self.identity.as_dict(), "progress": {"epoch": 0, "best_epoch": 0}}

@@ -120,7 +120,7 @@ def test_csv_gives_every_number_back(number):
 def test_json_holds_columns_and_rows():
     tree = json.loads(json_text(TABLE))
     assert tree["name"] == "overall"
-    assert tree["columns"][1] == {"name": "recall@10", "kind": "number", "digits": 4}
+    assert tree["columns"][1] == {"name": "recall@10", "kind": "number", "digits": 4, "best": ""}
     assert tree["rows"][0] == ["plain", 0.062749, None, None]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 
+from flatrec.research.reporting.best import NUMBER
 from flatrec.research.reporting.cards import cards, summary
 from flatrec.research.reporting.formats import MINUS, cell_text, label_name, latex, markdown, p_value, percent
 from flatrec.research.reporting.html import data_uri, image_uri, template_environment
@@ -24,7 +24,6 @@ TITLE = "flatrec: studies"
 FIGURES = "figures"
 MAX_SVG_BYTES = 1_000_000  # a figure whose SVG is larger is shown as PNG
 MAX_OPEN_ROWS = 40  # a table with more rows is folded away
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?=\s|$)", re.IGNORECASE)
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None, format: str = "html") -> Path:
@@ -138,7 +137,7 @@ def latex_text(chapters: Sequence[Chapter]) -> str:
 def sort_value(value: Value) -> str | None:
     """Return the number by which a cell is sorted: empty for no value, None for text that begins with no number."""
     if isinstance(value, str):
-        number = _NUMBER.match(value)
+        number = NUMBER.match(value)
         return number.group() if number else None
     return "" if value is None else repr(value)
 
