@@ -164,7 +164,7 @@ def render(report: DemoReport) -> str:
 def scores_table(report: DemoReport) -> Table:
     """Return the comparison as numbers: a row per strategy; mean, deviation, gain and p of each metric."""
     names = [name for metric in report.metrics for name in (metric, *(f"{metric} {part}" for part in PARTS))]
-    rows = tuple(
+    rows: tuple[tuple[Value, ...], ...] = tuple(
         (name, *(value for metric in report.metrics for value in _values(cells[metric])), report.n_seeds)
         for name, cells in report.strategies.items()
     )
@@ -179,7 +179,7 @@ def _values(cell: Measurement) -> tuple[Value, ...]:
 def baselines_table(report: DemoReport) -> Table:
     """Return the scores of the baselines, a row per metric."""
     columns = (Column("metric"), *(Column(name, "number") for name in report.baselines))
-    rows = tuple(
+    rows: tuple[tuple[Value, ...], ...] = tuple(
         (metric, *(scores[metric] for scores in report.baselines.values()))
         for metric in (report.metrics if report.baselines else ())
     )
