@@ -32,7 +32,8 @@ from flatrec.runs.transfer import take_parameters
 from flatrec.runs.warm_start import read_warm_start
 from flatrec.strategies import Strategy
 from flatrec.training import Callback, checkpoint
-from flatrec.training.trainer import CHECKPOINT, load_parameters
+from flatrec.training.records import read_lines
+from flatrec.training.trainer import CHECKPOINT, RECORDS, load_parameters
 from flatrec.utils.messages import message
 from flatrec.utils.processes import Processes
 
@@ -332,7 +333,8 @@ def load_run(
     if isinstance(built, Model):
         load_parameters(built, saved, best=True)
         built.to(choose_device(experiment)).eval()
-    return replace(Run.of(dataset, built, experiment.evaluation), result=result)
+    records = read_lines(path / RECORDS)
+    return replace(Run.of(dataset, built, experiment.evaluation), result=result, records=records)
 
 
 def load(data: str, split: SplitSettings | None = None, *, logged: LoggedEvents | None = None) -> Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -65,6 +66,30 @@ def test_each_format_has_a_name_of_its_own(flatrec, study, tmp_path, monkeypatch
 def test_the_ending_need_not_fit_the_format(flatrec, study, tmp_path):
     assert flatrec("report", study, "--format", "md", "--out", tmp_path / "tables.txt").code == 0
     assert (tmp_path / "tables.txt").read_text(encoding="utf-8").startswith("# flatrec: studies")
+
+
+@pytest.mark.parametrize("format", ["html", "md", "latex"])
+def test_a_dash_prints_the_report_alone(flatrec, study, tmp_path, monkeypatch, format):
+    here = _made(tmp_path / "here")
+    monkeypatch.chdir(here)
+    outcome = flatrec("report", study, "--format", format, "--out", "-")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert list(here.iterdir()) == []
+    assert flatrec("report", study, "--format", format, "--out", tmp_path / "file").code == 0
+    assert outcome.out == (tmp_path / "file").read_text(encoding="utf-8")
+
+
+def test_a_dash_prints_nothing_of_a_report_that_fails(flatrec, study):
+    one_line(flatrec("report", "nowhere", "--format", "md", "--out", "-"), 2, "nowhere")
+    one_line(flatrec("report", study, "--format", "csv", "--out", "-"), 2, "unknown format 'csv'")
+
+
+def test_a_report_is_printed_as_utf_8_whatever_the_terminal_has(study):
+    words = [sys.executable, "-m", "flatrec", "report", str(study), "--format", "md", "--out", "-"]
+    study_result.write_study_result(study, replace(STUDY, title="\N{MINUS SIGN}1 \N{EN DASH} 雪"))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, env=environment, capture_output=True, check=True)
+    assert "## \N{MINUS SIGN}1 \N{EN DASH} 雪" in done.stdout.decode()
 
 
 def test_tables_alone_need_no_figures(flatrec, study, tmp_path):

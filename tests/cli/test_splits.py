@@ -144,3 +144,15 @@ def test_data_split_keeps_a_file_unless_asked(flatrec, dated, tmp_path):
     (tmp_path / "out.csv").write_text("mine")
     assert "exists already" in refusal(flatrec("data", "split", dated, "--out", tmp_path / "out.csv"))
     assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+def test_a_dash_prints_the_table_alone(flatrec, dated, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("data", "split", dated, "--split", "time")
+    outcome = flatrec(*words, "--out", "-")
+    assert outcome.code == 0, outcome.err
+    told = flatrec(*words, "--out", "table.csv").out
+    assert outcome.out == (tmp_path / "table.csv").read_text()
+    assert [line for line in told.splitlines() if line.startswith("- ")] == outcome.err.splitlines()
+    assert not (tmp_path / "-").exists()
+    assert "--out - and --json" in refusal(flatrec(*words, "--out", "-", "--json"))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import sys
 import time
 
 import pytest
@@ -15,51 +12,18 @@ from flatrec.inference.rerank import Rerank
 from flatrec.serve.page_routes import PageFacts, page_routes
 from flatrec.serve.reload import ServedModel
 from flatrec.serve.settings import ServeSettings
+from tests.browser import CONTRAST, chromium
 from tests.serve.page_shop import BARE, HOSTILE, MARKUP, SLASH, saved_shop
 from tests.serve.shops import server_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("these tests need a Chromium in the path, such as Debian's package", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="these tests need playwright, of the extra dev")
-
 TOKEN = "a-token-of-the-shop"
 SECONDS = 10_000  # milliseconds that something may take to appear
-CONTRAST = """() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const background = (node) => {
-    for (let at = node; at; at = at.parentElement) {
-      const color = parse(getComputedStyle(at).backgroundColor);
-      if (color.length === 3 || color[3] === 1) return color;
-    }
-    return [255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const low = [];
-  let seen = 0;
-  for (let text; (text = walker.nextNode());) {
-    const node = text.parentElement;
-    if (!text.data.trim() || !node.checkVisibility() || node.closest("noscript, .hidden")) continue;
-    seen += 1;
-    const [a, b] = [light(parse(getComputedStyle(node).color)), light(background(node))].sort();
-    const [low_one, high_one] = a < b ? [a, b] : [b, a];
-    const ratio = (high_one + 0.05) / (low_one + 0.05);
-    if (ratio < 4.5) low.push(`${text.data.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
-  }
-  return { seen, low };
-}"""
 
 
 @pytest.fixture(scope="module")
 def browser():
-    arguments = ["--no-sandbox"] if sys.platform != "win32" and os.geteuid() == 0 else []
-    with playwright.sync_playwright() as running:
-        one = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as one:
         yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flatrec.cli import options
-from flatrec.cli.printing import print_json, print_table, print_text
+from flatrec.cli.printing import is_standard_output, print_json, print_result, print_table, print_text
 
 if TYPE_CHECKING:
     from flatrec.config import SplitSettings
+    from flatrec.data.dataset import Dataset
     from flatrec.data.splitting import SplitDescription
 
 
@@ -20,7 +21,9 @@ def split_data(
     path: Annotated[
         str, typer.Argument(help="Path of a folder, a table or a dataset.toml; `shop` is the built-in shop.")
     ],
-    out: Annotated[Path, typer.Option(help="Table to write: .parquet or .csv.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help="Table to write: .parquet or .csv; - for CSV on standard output.", show_default=False)
+    ],
     split: Annotated[
         str | None,
         typer.Option(help="Method of splitting, such as time. Default: as the data say.", show_default=False),
@@ -37,20 +40,33 @@ def split_data(
     Example: `flatrec data split my-shop --split time --set split.test_from=2024-03-01 --out split.parquet`
     """
     from flatrec.api import load
-    from flatrec.data.split_table import write_split_table
+    from flatrec.cli.progress import print_progress
+    from flatrec.data.split_table import split_table, write_split_table
 
+    if is_standard_output(out) and json:
+        raise ValueError("--out - and --json both write to standard output; give one of them")
     dataset = load(path, split_settings(split, sets or ()))
+    if is_standard_output(out):
+        print_result(split_table(dataset).write_csv())
+        for sentence in _sentences(dataset):
+            print_progress(f"- {sentence}")
+        return
     write_split_table(dataset, out, overwrite=overwrite)
     figures = dataset.split_description
     if json:
         print_json({"path": str(out), "fingerprint": dataset.fingerprint, **figures.as_dict()})
         return
     print_split(dataset.name, figures)
-    for sentence in dataset.split_report.sentences():
+    for sentence in _sentences(dataset):
         print_text(f"- {sentence}")
-    if dataset.interactions.repeats:
-        print_text("- users have an item in several splits: read the table by a dataset.toml with repeat = true")
     print_text(f"The table is in {out}")
+
+
+def _sentences(dataset: Dataset) -> Iterator[str]:
+    """Yield what is to be known of the split and of its table."""
+    yield from dataset.split_report.sentences()
+    if dataset.interactions.repeats:
+        yield "users have an item in several splits: read the table by a dataset.toml with repeat = true"
 
 
 def print_split(name: str, figures: SplitDescription) -> None:

@@ -20,10 +20,24 @@ if TYPE_CHECKING:
     from flatrec.research.reporting.study_result import StudyResult
     from flatrec.research.reporting.study_result import Table as ReportTable
 
+STANDARD_OUTPUT = "-"  # as a value of --out
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def is_standard_output(out: Path | None) -> bool:
+    """Return True if ``--out -`` asks for a result on standard output, where nothing else is printed then."""
+    return out is not None and str(out) == STANDARD_OUTPUT
+
+
+def print_result(text: str) -> None:
+    """Write a result to standard output as its file would be: UTF-8, with the line ends that it has."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flatrec.cli.printing import print_text
+from flatrec.cli.printing import is_standard_output, print_result, print_text
 
 
 def report(
@@ -16,7 +16,10 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write. Default: report.html, report.md or report.tex.", show_default=False),
+        typer.Option(
+            help="File to write; - for standard output. Default: report.html, report.md or report.tex.",
+            show_default=False,
+        ),
     ] = None,
     format: Annotated[
         str, typer.Option(help="Format of the report: html for a page; md or latex for the tables alone.")
@@ -24,10 +27,13 @@ def report(
 ) -> None:
     """Make one page of studies: tables, figures, what is significant, and a robustness card for each model.
 
-    The page is one file that loads nothing, and can be sent as it is.
+    The page is one file that loads nothing, and can be sent as it is. With --out -, the report is all that is printed.
 
     Example: `flatrec report runs/overall runs/noise --out report.html`
     """
-    from flatrec.research import write_report
+    from flatrec.research.reporting.study_report import report_text, write_report
 
+    if is_standard_output(out):
+        print_result(report_text(folders, format))
+        return
     print_text(f"The report is {write_report(folders, out, format)}")

@@ -187,7 +187,7 @@ class Dataset:
         return describe(self)
 
     def _repr_html_(self) -> str:
-        from flatrec.data.frames.display import describe_html
+        from flatrec.display.dataset import describe_html
 
         return describe_html(self)
 

@@ -86,6 +86,20 @@ class ItemList(Sequence[Recommendation]):
     def __getitem__(self, index: int | slice) -> Recommendation | tuple[Recommendation, ...]:
         return self.items[index]
 
+    def _repr_html_(self) -> str:
+        from flatrec.display.lists import lists_html
+
+        return lists_html([self])
+
+
+class ItemLists(list[ItemList]):
+    """The lists of several users: a list like any other, which notebooks show as rows of items."""
+
+    def _repr_html_(self) -> str:
+        from flatrec.display.lists import lists_html
+
+        return lists_html(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Ranked:

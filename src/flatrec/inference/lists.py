@@ -14,7 +14,7 @@ from torch import Tensor
 from flatrec.evaluation.ranking import HiddenItems, Ranking, rank_rows
 from flatrec.inference.ann.index import ItemIndex
 from flatrec.inference.ann.search import Request, rank_by_index
-from flatrec.inference.answers import AnswerPath, ItemList, Ranked
+from flatrec.inference.answers import AnswerPath, ItemList, ItemLists, Ranked
 from flatrec.inference.audience import Audience
 from flatrec.inference.descriptions import described, note_of
 from flatrec.inference.explain import explained
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flatrec.inference.recommender import Recommender
 
 
-def make_lists(recommender: Recommender, request: ListRequest, *, explain: bool) -> list[ItemList]:
+def make_lists(recommender: Recommender, request: ListRequest, *, explain: bool) -> ItemLists:
     """Return the lists of a request with all that is shown of them.
 
     Args:
@@ -63,7 +63,7 @@ def make_lists(recommender: Recommender, request: ListRequest, *, explain: bool)
             explained(recommender, listed, user=user, path=path, history=history, fold_in=request.fold_in)
             for user, path, history, listed in zip(request.users, ranked.paths, histories, lists, strict=True)
         ]
-    return [ItemList(*parts) for parts in zip(lists, ranked.paths, request.users, notes, strict=True)]
+    return ItemLists(ItemList(*parts) for parts in zip(lists, ranked.paths, request.users, notes, strict=True))
 
 
 def rank_lists(recommender: Recommender, request: ListRequest) -> Ranked:

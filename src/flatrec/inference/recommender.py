@@ -17,7 +17,7 @@ from flatrec.data.dataset import Dataset
 from flatrec.data.vocabulary import Vocabulary
 from flatrec.evaluation import Ranking, rank
 from flatrec.inference.ann.index import ItemIndex
-from flatrec.inference.answers import AnswerPath, ItemList, Ranked
+from flatrec.inference.answers import AnswerPath, ItemList, ItemLists, Ranked
 from flatrec.inference.candidates import Filters
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.descriptions import described
@@ -140,7 +140,7 @@ class Recommender:
         fold_in: FoldIn = DEFAULT,
         rerank: Rerank | None = None,
         explain: bool = False,
-    ) -> list[ItemList]:
+    ) -> ItemLists:
         """Return the k best items for each user, and by which path each list came about.
 
         A user who was trained on is answered by what was learned (path ``known``). Anybody else is answered from the
@@ -198,7 +198,7 @@ class Recommender:
         known = self._histories(users, histories or {})
         return rank_lists(self, ListRequest(users, k, filters, histories=known, fold_in=fold_in, rerank=rerank))
 
-    def similar(self, items: str | Sequence[str], k: int = 10, *, where: str | None = None) -> list[ItemList]:
+    def similar(self, items: str | Sequence[str], k: int = 10, *, where: str | None = None) -> ItemLists:
         """Return, for each item, the k items most similar to it: by cosine of vectors, or by the stored similarities.
 
         Args:
@@ -213,7 +213,7 @@ class Recommender:
         mask = Filters(where=where).allowed(self.catalog)
         allowed = None if mask is None else torch.from_numpy(mask)
         asked = [items] if isinstance(items, str) else items
-        lists = []
+        lists = ItemLists()
         for index in [self.items.index_of(item) for item in asked]:
             ranking = self.rank_similar(index, k, allowed)
             path: AnswerPath = "cold-item" if self.catalog.new[index] else "known"

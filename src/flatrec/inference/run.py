@@ -19,7 +19,7 @@ from flatrec.evaluation import EvaluationResult, Scorer, evaluate_scorer
 from flatrec.evaluation.evaluate import Mask, UnknownUsers
 from flatrec.evaluation.sampled import N_NEGATIVES
 from flatrec.evaluation.scored_users import ScoredUsers, scored_interactions
-from flatrec.inference.answers import ItemList
+from flatrec.inference.answers import ItemList, ItemLists
 from flatrec.inference.catalog import Catalog
 from flatrec.inference.item_contributions import item_contributions
 from flatrec.inference.matching import all_interactions
@@ -28,11 +28,12 @@ from flatrec.models.base import Baseline, Encoded, Model
 from flatrec.models.perceptron import ProductPerceptron
 from flatrec.models.scoring import Scoring, Vectors
 from flatrec.registry.naming import available_metrics
+from flatrec.training.records import EpochRecord
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A recommender at its best parameters, its data, and its scores.
 
@@ -46,6 +47,7 @@ class Run:
         unknown_users: whether evaluations score users without a training interaction.
         users: which users evaluations score.
         sampled_negatives: number of items that sampled metrics draw.
+        records: what is known of each epoch, as in ``epochs.jsonl``; none of a baseline.
     """
 
     dataset: Dataset
@@ -57,6 +59,7 @@ class Run:
     unknown_users: UnknownUsers = "include"
     users: ScoredUsers = "all"
     sampled_negatives: int = N_NEGATIVES
+    records: Sequence[EpochRecord] = ()
 
     @classmethod
     def of(cls, dataset: Dataset, model: Model | Baseline, settings: Evaluation) -> Run:
@@ -71,6 +74,16 @@ class Run:
             users=settings.users,
             sampled_negatives=settings.sampled_negatives,
         )
+
+    def __repr__(self) -> str:
+        from flatrec.display.run import describe
+
+        return describe(self)
+
+    def _repr_html_(self) -> str:
+        from flatrec.display.run import describe_html
+
+        return describe_html(self)
 
     @cached_property
     def scored(self) -> Interactions:
@@ -105,7 +118,7 @@ class Run:
             ),
         )
 
-    def recommend(self, users: str | Sequence[str], k: int = 10) -> list[ItemList]:
+    def recommend(self, users: str | Sequence[str], k: int = 10) -> ItemLists:
         """Return, for each user, the k best items that the user has no interaction with in any split.
 
         If the mask is ``none``, as for users who come back to the same items, all items are ranked, as in evaluations.

@@ -16,6 +16,7 @@ from flatrec.evaluation.significance import MIN_SEEDS, PairedTest, holm, paired_
 from flatrec.models import BASELINES
 from flatrec.registry.instantiate import build_strategy, config_class, strategy_names, with_defaults
 from flatrec.registry.naming import import_named
+from flatrec.research import comparison_display
 from flatrec.research.reporting.study_result import Column, Table
 from flatrec.runs import run_dir, selection
 from flatrec.training import Callback
@@ -49,7 +50,7 @@ class MetricSummary:
     wilcoxon_p_holm: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StrategyComparison:
     """Comparison of strategies that trained the same model over the same seeds.
 
@@ -71,6 +72,13 @@ class StrategyComparison:
     def baseline(self) -> str:
         """The strategy that the others are compared with."""
         return next(iter(self.metrics))
+
+    def __repr__(self) -> str:
+        return comparison_display.describe(self, tested_metrics(list(self.metrics[self.baseline])))
+
+    def _repr_html_(self) -> str:
+        metrics = tested_metrics(list(self.metrics[self.baseline]))
+        return comparison_display.describe_html(self, metrics, comparison_table(self).note)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``compare.json`` holds."""

@@ -120,7 +120,7 @@ class Session:
             selection.log_warnings([*self.warnings, *([self.start.sentence()] if self.start is not None else [])])
         with self.loggers.running(self.trainer.records if self.trainer is not None else ()):
             trained = self.trainer.run() if self.trainer is not None else FitResult(0, 0)
-            run = replace(self.unscored, result=self._result(trained))
+            run = replace(self.unscored, result=self._result(trained), records=trained.records)
             if self.out is not None and self.writes:
                 self._write(run, self.out)
                 self.loggers.finish(_final_metrics(run.result), self._artifacts(self.out))

@@ -1,4 +1,7 @@
+import csv
+import io
 import re
+from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -66,12 +69,16 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.addresses, self.handlers, self.words = [], [], [], []
+        self.tags, self.addresses, self.downloads, self.handlers, self.words = [], [], {}, [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ADDRESSES]
+        if tag == "a":
+            assert dict(attrs).keys() == {"class", "download", "href", "aria-label"}
+            self.downloads[dict(attrs)["download"]] = dict(attrs)["href"]
+        else:
+            self.addresses += [value for name, value in attrs if name in ADDRESSES]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
     def handle_data(self, data):
@@ -121,7 +128,8 @@ def test_nothing_is_loaded_from_anywhere_and_no_script_runs():
     page = Page(html)
     assert page.addresses
     assert all(address.startswith("data:image/") for address in page.addresses)
-    assert not {"script", "link", "iframe", "object", "base", "a"} & set(page.tags)
+    assert all(address.startswith("data:text/csv;") for address in page.downloads.values())
+    assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
     assert not page.handlers
     assert not re.search(r"https?:|@import|url\(|//", re.sub(r"base64,[A-Za-z0-9+/=]+", "", html))
 
@@ -156,6 +164,27 @@ def test_a_report_of_the_comparison_alone_has_no_empty_sections():
     text = Page(render(bare)).text
     for section in ("Baselines", "What it recommends", "Learning curves", "How it was made", "For scale"):
         assert section not in text
+
+
+def test_both_tables_are_there_as_csv_with_all_digits():
+    report = make(seeds=3, bsam=measured(1 / 3, 0.1 + 0.2, 1e-7))
+    downloads = Page(render(report)).downloads
+    assert list(downloads) == ["comparison.csv", "baselines.csv"]
+    rows, baselines = (
+        list(csv.reader(io.StringIO(b64decode(address.partition("base64,")[2]).decode())))
+        for address in downloads.values()
+    )
+    assert rows[0] == [
+        "strategy",
+        *("recall@10", "recall@10 deviation", "recall@10 gain", "recall@10 p"),
+        *("ndcg@10", "ndcg@10 deviation", "ndcg@10 gain", "ndcg@10 p"),
+        "seeds",
+    ]
+    assert rows[1][:5] == ["plain", "0.3", "0.01", "", ""]
+    assert [float(value) for value in rows[2][1:5]] == [1 / 3, 0.01, 0.1 + 0.2, 1e-7]
+    assert rows[2][-1] == "3"
+    assert baselines == [["metric", "item-knn"], ["recall@10", "0.27"], ["ndcg@10", "0.13"]]
+    assert list(Page(render(replace(report, baselines={}))).downloads) == ["comparison.csv"]
 
 
 def test_the_page_adapts_to_phones_print_and_dark_rooms():

@@ -3,6 +3,8 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -120,7 +122,7 @@ def test_csv_gives_every_number_back(number):
 def test_json_holds_columns_and_rows():
     tree = json.loads(json_text(TABLE))
     assert tree["name"] == "overall"
-    assert tree["columns"][1] == {"name": "recall@10", "kind": "number", "digits": 4}
+    assert tree["columns"][1] == {"name": "recall@10", "kind": "number", "digits": 4, "best": ""}
     assert tree["rows"][0] == ["plain", 0.062749, None, None]
 
 
@@ -244,3 +246,59 @@ def test_a_table_that_cannot_be_written_leaves_the_old_files(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="choose a folder that exists"):
         write_tables(tmp_path / "nowhere", [TABLE])
+
+
+COMPARED = Table(
+    "compared",
+    "Compared",
+    (
+        Column("data"), Column("strategy"), Column("recall", "number", best="highest"), Column("loss", best="lowest"),
+        Column("gain", "percent", best="highest"), Column("deviation", "number"),
+    ),
+    (
+        ("toys", "plain", 0.50004, "0.5 ± 0.1", None, 9.0),
+        ("toys", "sam", 0.5, "0.25 ± 0.1 (+50 %)", 0.5, 8.0),
+        ("toys", "bsam", 0.25, "none", -0.5, 7.0),
+        ("books", "plain", 0.75, "1e-3", 0.1, 6.0),
+        ("games", "plain", 0.5, None, 0.1, 5.0),
+        ("games", "sam", 0.5, None, 0.1, 5.0),
+    ),
+    compares="strategy",
+)  # fmt: skip
+
+
+def test_the_best_of_each_group_is_bold_in_latex():
+    bold = re.findall(r"\\textbf\{(.*?)\}", latex(COMPARED))
+    # Equal as printed are the two of toys; alone is books; equal are all of games.
+    assert bold == ["0.5000", "0.5000", r"0.25 ± 0.1 (+50 \%)", r"+50.0~\%"]
+    assert r"\textbf" not in latex(replace(COMPARED, compares=""))
+    assert r"\textbf" not in latex(replace(COMPARED, compares="absent"))
+
+
+def test_latex_has_the_rules_of_booktabs_and_as_many_cells_in_each_row_as_columns():
+    hostile = Table("h", "a & b", (Column("c & d"), Column("\\e")), ((r"\& & \\ % # _ { } ~ ^", "[x] * < > | $"),) * 3)
+    for table in (TABLE, COMPARED, hostile):
+        lines = latex(table).splitlines()
+        top, middle, bottom = (lines.index(rf"\{rule}rule") for rule in ("top", "mid", "bottom"))
+        rows = [*lines[top + 1 : middle], *lines[middle + 1 : bottom]]
+        assert middle == top + 2
+        assert len(rows) == len(table.rows) + 1
+        assert all(row.endswith(r" \\") for row in rows)
+        assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(table.columns)}
+        assert len(re.fullmatch(r"\\begin\{tabular\}\{([lr]+)\}", lines[top - 1])[1]) == len(table.columns)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="this test needs pdflatex with booktabs")
+def test_latex_compiles(tmp_path):
+    hostile = Table(
+        "x_y", r"\& % # _ {", (Column("$a$"), Column(r"\b", "number")), ((r"\input{/etc/passwd} ~^ [ * < > | –", -0.5),)
+    )
+    tables = "\n".join(map(latex, (TABLE, COMPARED, hostile, replace(hostile, name="other", note=r"\c & d"))))
+    (tmp_path / "all.tex").write_text(
+        rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{tables}\end{{document}}", encoding="utf-8"
+    )
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Missing character" not in done.stdout
+    assert (tmp_path / "all.pdf").stat().st_size > 10_000

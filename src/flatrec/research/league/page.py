@@ -16,7 +16,7 @@ from flatrec.research.league.tables import budget_table, cost_table, finals_tabl
 from flatrec.research.league.trial_tables import chosen_table, point_text, space_table, trials_table
 from flatrec.research.league.verdict_table import verdict_tables
 from flatrec.research.reporting.formats import escape_markdown, markdown, metric_name
-from flatrec.research.reporting.html import data_uri
+from flatrec.research.reporting.html import figure_uri
 from flatrec.research.reporting.study_report import Chapter, html
 from flatrec.research.reporting.study_result import Image, StudyResult, Table
 
@@ -113,7 +113,7 @@ def _trials_image(runs: Sequence[MethodRuns], monitor: str) -> Iterator[Image]:
 
 def _figures(season: SeasonResults, result: StudyResult) -> dict[str, str]:
     """Draw the figures of a chapter, as data URIs by their names."""
-    return {image.name: data_uri(_svg(season, result, image), "image/svg+xml") for image in result.images}
+    return {image.name: figure_uri(_svg(season, result, image)) for image in result.images}
 
 
 def _svg(season: SeasonResults, result: StudyResult, image: Image) -> bytes:

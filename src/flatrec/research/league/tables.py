@@ -8,6 +8,7 @@ from flatrec.research.league.cost import Cost, budget_in, cost_of, pareto, withi
 from flatrec.research.league.runs import MethodRuns
 from flatrec.research.league.spec import League
 from flatrec.research.league.values import Spread, values_of
+from flatrec.research.reporting.best import best_of
 from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.study_result import Column, Table, Value
 
@@ -27,7 +28,7 @@ def finals_table(league: League, runs: Sequence[MethodRuns], metrics: Sequence[s
     columns = [METHOD, COUNT]
     rows: list[list[Value]] = [[one.method, len(one.scored)] for one in runs]
     for place, metric in enumerate(metrics):
-        columns += [Column(metric_name(metric), "number"), Column("deviation", "number")]
+        columns += [Column(metric_name(metric), "number", best=best_of(metric)), Column("deviation", "number")]
         for row, one in zip(rows, runs, strict=True):
             row += values_of(one, metric).spread.cells()
         if place == 0:
@@ -47,7 +48,7 @@ def robustness_table(league: League, runs: Sequence[MethodRuns], metric: str) ->
     columns = [METHOD, COUNT]
     rows: list[list[Value]] = [[one.method, len(one.scored)] for one in runs]
     for level in levels:
-        columns += [Column(level, "number", 1), Column("deviation", "number", 1)]
+        columns += [Column(level, "number", 1, best=best_of(metric)), Column("deviation", "number", 1)]
         for row, one in zip(rows, runs, strict=True):
             row += values_of(one, metric, level).spread.cells(100.0)
     draws = league.rules.draws
@@ -95,7 +96,7 @@ def budget_table(league: League, runs: Mapping[tuple[str, str], MethodRuns], cel
         return None
     of_cell = [runs[cell, method.name] for method in league.methods]
     first = Spread.of(list(within_budget(of_cell[0], budget).values())).mean
-    columns = [METHOD, COUNT, Column("best validation", "number"), Column("deviation", "number")]
+    columns = [METHOD, COUNT, Column("best validation", "number", best=best_of(monitor)), Column("deviation", "number")]
     columns += [Column(f"against {of_cell[0].method}", "percent"), Column("gradients of the whole run", "number", 0)]
     rows: list[list[Value]] = []
     for one in of_cell:
@@ -140,4 +141,4 @@ def _budget_of(league: League) -> str:
 
 
 def _table(name: str, title: str, columns: Sequence[Column], rows: Sequence[Sequence[Value]], *, note: str) -> Table:
-    return Table(name, title, tuple(columns), tuple(map(tuple, rows)), note)
+    return Table(name, title, tuple(columns), tuple(map(tuple, rows)), note, compares=METHOD.name)

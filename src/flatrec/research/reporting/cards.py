@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL
-from flatrec.research.reporting.study_result import CardColumn, CardEntry, StudyResult
+from flatrec.research.reporting.study_result import CardColumn, CardEntry, Column, StudyResult, Table, Value
 
 MAY_DIFFER = ("data", "models", "strategies", "seeds", "study.")  # settings in which studies of one card may differ
 
@@ -84,6 +84,22 @@ def summary(card: Card) -> str:
     parts += [f"{strategy} is significantly worse {_enumerated(places)}" for strategy, places in worse.items()]
     about = f" ({', '.join(unclear)})" if unclear else ""
     return f"{'; '.join(parts)}; differences without significance are not claimed{about}."
+
+
+def card_table(card: Card) -> Table:
+    """Return the numbers of a card as they are: value, deviation and p of each column."""
+    parts = ("", ", deviation", ", p")
+    columns = (
+        Column("strategy"),
+        *(Column(column.title + part, "number") for column in card.columns for part in parts),
+    )
+    rows = tuple((row.strategy, *_numbers(row, card.columns)) for row in card.rows)
+    return Table(f"robustness {card.model} {card.data}", f"{card.model} on {card.data}", columns, rows)
+
+
+def _numbers(row: CardRow, columns: Sequence[CardColumn]) -> Iterator[Value]:
+    for entry in (row.entries.get(column.name) for column in columns):
+        yield from (None, None, None) if entry is None else (entry.value, entry.deviation, entry.p)
 
 
 @dataclass

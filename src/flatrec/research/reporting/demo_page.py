@@ -9,8 +9,11 @@ from typing import Literal
 from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL
 from flatrec.research.reporting.figures import Curve, Score, dot_chart, learning_curves
 from flatrec.research.reporting.formats import metric_name, p_value, percent
-from flatrec.research.reporting.html import data_uri, image_uri, template_environment
+from flatrec.research.reporting.html import csv_uri, data_uri, image_uri, template_environment
+from flatrec.research.reporting.study_result import Column, Table, Value
 from flatrec.research.reporting.styles import style_of
+
+PARTS = ("deviation", "gain", "p")  # of a measurement, besides the mean
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ def render(report: DemoReport) -> str:
     """Return the page: styles and images inside, no script, nothing loaded from anywhere."""
     environment = template_environment()
     environment.filters |= {
+        "csv": csv_uri,
         "metric": metric_name,
         "percent": percent,
         "p_value": p_value,
@@ -149,10 +153,37 @@ def render(report: DemoReport) -> str:
         level=SIGNIFICANCE_LEVEL,
         summary=summary(report),
         context=context(report),
+        scores=scores_table(report),
+        baselines=baselines_table(report),
         chart=dot_chart(_scores(report), f"test {metric_name(report.headline)}"),
         curves=learning_curves(report.curves, f"validation {metric_name(report.monitor)}"),
         losses=learning_curves(report.losses, "training loss"),
     )
+
+
+def scores_table(report: DemoReport) -> Table:
+    """Return the comparison as numbers: a row per strategy; mean, deviation, gain and p of each metric."""
+    names = [name for metric in report.metrics for name in (metric, *(f"{metric} {part}" for part in PARTS))]
+    rows: tuple[tuple[Value, ...], ...] = tuple(
+        (name, *(value for metric in report.metrics for value in _values(cells[metric])), report.n_seeds)
+        for name, cells in report.strategies.items()
+    )
+    columns = (Column("strategy"), *(Column(name, "number") for name in names), Column("seeds", "number", 0))
+    return Table("comparison", "Training strategies compared", columns, rows)
+
+
+def _values(cell: Measurement) -> tuple[Value, ...]:
+    return (cell.mean, cell.deviation, cell.gain, cell.p)
+
+
+def baselines_table(report: DemoReport) -> Table:
+    """Return the scores of the baselines, a row per metric."""
+    columns = (Column("metric"), *(Column(name, "number") for name in report.baselines))
+    rows: tuple[tuple[Value, ...], ...] = tuple(
+        (metric, *(scores[metric] for scores in report.baselines.values()))
+        for metric in (report.metrics if report.baselines else ())
+    )
+    return Table("baselines", "Baselines", columns, rows)
 
 
 def summary(report: DemoReport) -> str:

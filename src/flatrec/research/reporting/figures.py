@@ -12,13 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from flatrec.research.reporting.styles import INK, style_of
+from flatrec.research.reporting.theme import themed
 
 WIDTH = 4.4  # inches; shown at the width of a phone, 10 points stay 10 pixels or more
 LONGEST = 28  # characters of a label
-THEME = (
-    "<style>svg{color:#3f4650}@media (prefers-color-scheme:dark){svg{color:#c8ced8}}"
-    "@media print{svg{color:#3f4650}}</style>"
-)
 
 
 @dataclass(frozen=True)
@@ -128,10 +125,4 @@ def _svg(figure: Figure) -> str:
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(file, format="svg", metadata=nothing)
-    return _themed(file.getvalue())
-
-
-def _themed(svg: str) -> str:
-    """The bare ``<svg>`` element, its ink in the reader's color scheme."""
-    opening, rest = svg[svg.index("<svg") :].split(">", 1)
-    return f"{opening}>{THEME}{rest}".replace(INK, "currentColor")
+    return themed(file.getvalue())

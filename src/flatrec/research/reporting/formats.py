@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flatrec.evaluation.metrics import find_metric
+from flatrec.research.reporting.best import best_cells
 from flatrec.research.reporting.study_result import Column, Table, Value
 from flatrec.utils.atomic_write import atomic_write, write_text
 from flatrec.utils.csv_cells import no_formulas
@@ -103,12 +104,18 @@ def escape_markdown(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    r"""A floating table with the rules of booktabs; its label is ``tab:`` and the table's name, see :func:`label_name`.
+    r"""A floating table with the rules of booktabs, and the best values in bold; its label is ``tab:`` and the name.
 
+    The name is written as :func:`label_name` has it. What is best is said by :mod:`flatrec.research.reporting.best`.
     The document needs ``\usepackage{booktabs}``. Letters beyond ASCII stay as they are.
     """
     ends = "".join("l" if column.kind == "text" else "r" for column in table.columns)
-    lines = [rf"{' & '.join(cells)} \\" for cells in _cells(table, _in_latex)]
+    best = best_cells(table)
+    rows = [
+        [rf"\textbf{{{cell}}}" if (number, place) in best else cell for place, cell in enumerate(cells)]
+        for number, cells in enumerate(_cells(table, _in_latex), start=-1)  # the headings come first
+    ]
+    lines = [rf"{' & '.join(cells)} \\" for cells in rows]
     note = [rf"\par\smallskip{{\footnotesize {_in_latex(table.note)}\par}}"] if table.note else []
     return "\n".join(
         [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,20 +10,31 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 
-from flatrec.research.reporting.cards import cards, summary
+from flatrec.research.reporting.best import NUMBER, best_cells
+from flatrec.research.reporting.cards import card_table, cards, summary
 from flatrec.research.reporting.formats import MINUS, cell_text, label_name, latex, markdown, p_value, percent
-from flatrec.research.reporting.html import data_uri, image_uri, template_environment
-from flatrec.research.reporting.study_result import CardColumn, Image, StudyResult, Table, Value, read_study_result
+from flatrec.research.reporting.html import csv_uri, figure_uri, image_uri, template_environment
+from flatrec.research.reporting.study_result import (
+    CardColumn,
+    Column,
+    Failure,
+    Image,
+    StudyResult,
+    Table,
+    Value,
+    read_study_result,
+)
 from flatrec.research.reporting.styles import style_of
 from flatrec.utils.atomic_write import write_text
 from flatrec.utils.messages import unknown
 from flatrec.utils.optional import require_extra
 
 TITLE = "flatrec: studies"
+ENDINGS = {"html": "html", "md": "md", "latex": "tex"}  # of the file of each format
 FIGURES = "figures"
 MAX_SVG_BYTES = 1_000_000  # a figure whose SVG is larger is shown as PNG
+FAILED = Table("failed", "Runs that failed", (Column("run"), Column("error")), ())
 MAX_OPEN_ROWS = 40  # a table with more rows is folded away
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?(?=\s|$)", re.IGNORECASE)
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None, format: str = "html") -> Path:
@@ -42,17 +52,29 @@ def write_report(folders: Sequence[Path], out: Path | None = None, format: str =
         ValueError: the format is unknown, a study is damaged or given twice, or two studies have different data of the
             same name.
     """
-    writers = {"html": (html, "html"), "md": (markdown_text, "md"), "latex": (latex_text, "tex")}
-    if format not in writers:
-        raise ValueError(unknown("format", format, list(writers)))
-    if format == "html":
-        require_extra("jinja2", "plots")  # before anything is read
-    write, ending = writers[format]
+    ending = ENDINGS.get(format, format)
     path = out or Path(f"report.{ending}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file, such as {path / f'report.{ending}'}")
-    write_text(path, write(load(folders, figures=format == "html")))
+    write_text(path, report_text(folders, format))
     return path
+
+
+def report_text(folders: Sequence[Path], format: str = "html") -> str:
+    """Return what :func:`write_report` writes.
+
+    Raises:
+        FileNotFoundError: a folder holds no study, or not the figures that it names.
+        ModuleNotFoundError: jinja2, which pages need, is not installed.
+        ValueError: the format is unknown, a study is damaged or given twice, or two studies have different data of the
+            same name.
+    """
+    if format not in ENDINGS:
+        raise ValueError(unknown("format", format, list(ENDINGS)))
+    if format == "html":
+        require_extra("jinja2", "plots")  # before anything is read
+    chapters = load(folders, figures=format == "html")
+    return {"html": html, "md": markdown_text, "latex": latex_text}[format](chapters)
 
 
 @dataclass(frozen=True)
@@ -96,19 +118,26 @@ def html(chapters: Sequence[Chapter], title: str = TITLE) -> str:
     """
     environment = template_environment()
     environment.filters |= {
+        "best": best_cells,
         "cell": cell_text,
+        "csv": csv_uri,
         "color": lambda name: style_of(name).color,
         "digest": _digest,
+        "label": label_name,
         "p_value": p_value,
         "sort_value": sort_value,
         "summary": summary,
+        "table_of_card": card_table,
+        "table_of_failures": _failures,
         "written": _written,
     }
-    environment.tests |= {"folded": _folded, "wide": _wide}
+    environment.tests |= {"folded": _folded, "paper": _paper, "wide": _wide}
+    names = _names(chapters)
     return environment.get_template("studies.html.j2").render(
         title=title,
         chapters=chapters,
-        names=_names(chapters),
+        names=names,
+        files=_file_names(chapters, names),
         fingerprints=_fingerprints(chapters),
         cards=cards([chapter.result for chapter in chapters]),
     )
@@ -138,7 +167,7 @@ def latex_text(chapters: Sequence[Chapter]) -> str:
 def sort_value(value: Value) -> str | None:
     """Return the number by which a cell is sorted: empty for no value, None for text that begins with no number."""
     if isinstance(value, str):
-        number = _NUMBER.match(value)
+        number = NUMBER.match(value)
         return number.group() if number else None
     return "" if value is None else repr(value)
 
@@ -154,7 +183,7 @@ def _figure(folder: Path, image: Image) -> str:
                 f"{path} is a link or lies outside of {folder}, so it is not shown; put the figure itself there"
             )
     if svg.is_file() and svg.stat().st_size <= MAX_SVG_BYTES:
-        return data_uri(svg.read_bytes(), "image/svg+xml")
+        return figure_uri(svg.read_bytes())
     if not png.is_file():
         raise FileNotFoundError(f"{folder} lacks its figure {FIGURES}/{png.name}; run the study again")
     return image_uri(png.read_bytes())
@@ -183,8 +212,29 @@ def _names(chapters: Sequence[Chapter]) -> list[str]:
     ]
 
 
+def _file_names(chapters: Sequence[Chapter], names: Sequence[str]) -> list[dict[str, str]]:
+    """Return for each study the name of the CSV file of each table; with that of the study where several are alike."""
+    used = Counter(table.name for chapter in chapters for table in (*chapter.result.tables, FAILED))
+    return [
+        {
+            table.name: label_name(f"{name}-{table.name}" if used[table.name] > 1 else table.name) + ".csv"
+            for table in (*chapter.result.tables, FAILED)
+        }
+        for chapter, name in zip(chapters, names, strict=True)
+    ]
+
+
+def _failures(failures: Sequence[Failure]) -> Table:
+    return replace(FAILED, rows=tuple((one.run, one.error) for one in failures))
+
+
 def _folded(table: Table) -> bool:
     return table.name.endswith("-details") or len(table.rows) > MAX_OPEN_ROWS
+
+
+def _paper(figure: str) -> bool:
+    """Return True if a figure cannot take on the reader's colors, so that it needs a white ground."""
+    return not figure.startswith("data:image/svg")
 
 
 def _wide(value: Value, breadth: int) -> bool:

@@ -34,6 +34,7 @@ class Column(_Strict):
         name: heading.
         kind: how cells are written; cells of every kind but text are numbers or None.
         digits: digits after the decimal point of a number.
+        best: which value is the best, where rows are compared in it; empty where none is.
 
     Raises:
         ValueError: the number of digits is out of range.
@@ -42,6 +43,7 @@ class Column(_Strict):
     name: str
     kind: Kind = "text"
     digits: int = 4
+    best: Literal["", "highest", "lowest"] = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.digits <= MAX_DIGITS:
@@ -58,6 +60,8 @@ class Table(_Strict):
         columns: one per cell of a row.
         rows: cells; None where there is no value.
         note: one or two sentences on how to read the table.
+        compares: name of the column whose entries are compared with one another, such as ``strategy``; empty if none
+            is. Rows that agree in all columns before it are compared in the columns that have a best value.
 
     Raises:
         ValueError: a row has another number of cells.
@@ -68,6 +72,12 @@ class Table(_Strict):
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
     note: str = ""
+    compares: str = ""
+
+    def _repr_html_(self) -> str:
+        from flatrec.research.reporting.notebook import table_html
+
+        return table_html(self)
 
     def __post_init__(self) -> None:
         if wrong := [row for row in self.rows if len(row) != len(self.columns)]:
@@ -183,6 +193,11 @@ class StudyResult(_Strict):
     settings: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     card_columns: tuple[CardColumn, ...] = ()
+
+    def _repr_html_(self) -> str:
+        from flatrec.research.reporting.notebook import study_html
+
+        return study_html(self)
 
 
 def against_first(entries: Iterable[CardEntry]) -> tuple[CardEntry, ...]:

@@ -93,7 +93,8 @@ class TunedReproduction:
             Column("metric"),
             Column("method"),
             Column("trials", "number", 0),
-            *(Column(name, "number") for name in ("mean", "deviation")),
+            Column("mean", "number", best="highest"),
+            Column("deviation", "number"),
             Column("n", "number", 0),
             Column("reported", "number"),
         )
@@ -108,9 +109,8 @@ class TunedReproduction:
             "Mean and sample deviation over fresh seeds, beside the value of the paper, which does not say how methods "
             f"other than BSAM and BSAM+ were tuned.{few}"
         )
-        return Table(
-            "tuned", f"{self.table}, {self.row.name}, every method tuned equally, test split", columns, rows, note
-        )
+        title = f"{self.table}, {self.row.name}, every method tuned equally, test split"
+        return Table("tuned", title, columns, rows, note, compares="method")
 
 
 def reproduce_tuned(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from flatrec.config import DEFAULT_METRICS
 from flatrec.evaluation.metrics import higher_is_better
 from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL, PairedTest, holm, paired_test, spread
+from flatrec.research.reporting.best import best_of
 from flatrec.research.reporting.formats import metric_name, p_value, percent
 from flatrec.research.reporting.reported import Reported, reported
 from flatrec.research.reporting.study_result import Column, Table, Value
@@ -140,9 +141,12 @@ def wide_table(rows: Sequence[ScoreRow], labels: Sequence[str], *, name: str, ti
     lines = tuple(
         (*map(_label_text, group), *(line.get(metric) for metric in metrics)) for group, line in cells.items()
     )
-    columns = (*labels, "strategy", *map(metric_name, metrics))
+    columns = (
+        *map(Column, (*labels, "strategy")),
+        *(Column(metric_name(name), best=best_of(name)) for name in metrics),
+    )
     note = "Mean ± deviation over seeds (gain over the baseline; * for p < 0.01 of the t-test, corrected by Holm)."
-    return Table(name, title, tuple(map(Column, columns)), lines, note + _direction_note(rows))
+    return Table(name, title, columns, lines, note + _direction_note(rows), compares="strategy")
 
 
 def _direction_note(rows: Sequence[ScoreRow]) -> str:

@@ -14,6 +14,7 @@ from flatrec.data.batches import SecondBatch
 from flatrec.evaluation.metrics import higher_is_better
 from flatrec.evaluation.significance import spread
 from flatrec.registry.instantiate import build_strategy
+from flatrec.research.reporting.best import best_of
 from flatrec.research.reporting.formats import metric_name
 from flatrec.research.reporting.plots import Line, Panel, lines
 from flatrec.research.reporting.study_result import Column, Image, Table, Value
@@ -150,9 +151,11 @@ def _costs(finished: Sequence[FinishedRun]) -> Table:
             means = [fmean(column) for column in zip(*reached, strict=True)] if reached else [None] * 4
             best = spread([_best(run) for run in runs])
             rows.append((*place, name, *best, f"{len(reached)} of {len(paired)}", *means))
+    monitor = _monitor(finished)
     columns = (
         *(Column(name) for name in ("data", "model", "strategy")),
-        *(Column(name, "number") for name in (f"best {_monitor(finished)}", "deviation")),
+        Column(f"best {monitor}", "number", best=best_of(monitor)),
+        Column("deviation", "number"),
         Column("reached by"),
         *(Column(name, "number", 1) for name in ("epochs", "updates", "gradients", "seconds")),
     )
@@ -160,7 +163,7 @@ def _costs(finished: Sequence[FinishedRun]) -> Table:
         "Cost of reaching the best validation score of the first strategy's run with the same seed: means over "
         "the runs that reach it, training time only."
     )
-    return Table("convergence", "To reach the first strategy's best", columns, tuple(rows), note)
+    return Table("convergence", "To reach the first strategy's best", columns, tuple(rows), note, compares="strategy")
 
 
 def _best(run: FinishedRun) -> float:

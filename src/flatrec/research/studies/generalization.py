@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from flatrec.config import SplitSettings
 from flatrec.evaluation.significance import SIGNIFICANCE_LEVEL, holm, levene, spread
+from flatrec.research.reporting.best import best_of
 from flatrec.research.reporting.formats import metric_name, p_value
 from flatrec.research.reporting.plots import ViolinPanel, violins
 from flatrec.research.reporting.study_result import CardColumn, CardEntry, Column, Image, Table, Value, against_first
@@ -85,7 +86,9 @@ class GeneralizationStudy(Study):
         columns = (
             *(Column(name) for name in (*PLACE, "strategy")),
             Column("splits", "number", 0),
-            *(Column(name, "number") for name in ("mean", "deviation", "lowest", "highest")),
+            Column("mean", "number", best=best_of(self.metric)),
+            Column("deviation", "number", best="lowest"),
+            *(Column(name, "number") for name in ("lowest", "highest")),
             Column("p of the spread", "p"),
         )
         note = "The p of Levene's test, about medians, is against the first strategy and corrected by Holm."
@@ -103,4 +106,4 @@ class GeneralizationStudy(Study):
             for row, p in zip(rows, corrected, strict=True)
         )
         column = CardColumn("spread", "Deviation over splits", against_first(entries), "in spread over splits")
-        return Table("generalization-spread", title, columns, cells, note), sentences, column
+        return Table("generalization-spread", title, columns, cells, note, compares="strategy"), sentences, column

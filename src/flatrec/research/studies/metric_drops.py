@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from flatrec.evaluation.significance import MIN_SEEDS, SIGNIFICANCE_LEVEL, holm, spread
 from flatrec.research.analysis.perturbation import relative_drop
+from flatrec.research.reporting.best import best_of
 from flatrec.research.reporting.formats import metric_name, p_value, percent
 from flatrec.research.reporting.plots import Line, Panel, lines
 from flatrec.research.reporting.reported import reported
@@ -70,8 +71,10 @@ def table(rows: Sequence[MetricDrop], *, name: str, title: str, metric: str) -> 
     columns = (
         *(Column(heading) for heading in ("data", "model", "kind", "level", "strategy")),
         Column("runs", "number", 0),
-        *(Column(heading, "number") for heading in (f"{metric} before", f"{metric} after")),
-        *(Column(heading, "percent") for heading in ("drop", "deviation")),
+        Column(f"{metric} before", "number"),
+        Column(f"{metric} after", "number", best=best_of(metric)),
+        Column("drop", "percent", best="lowest"),
+        Column("deviation", "percent"),
         Column("p", "p"),
         Column("reported after", "number"),
     )
@@ -79,7 +82,7 @@ def table(rows: Sequence[MetricDrop], *, name: str, title: str, metric: str) -> 
         "Drop = (before - after) / before of each run, averaged over its draws; p of the paired t-test of the drops "
         "against those of the first strategy, corrected by Holm."
     )
-    return Table(name, title, columns, tuple(_cells(row) for row in rows), note)
+    return Table(name, title, columns, tuple(_cells(row) for row in rows), note, compares="strategy")
 
 
 def figure(rows: Sequence[MetricDrop], metric: str, level: str) -> Figure:
