@@ -95,7 +95,7 @@ def page_of(file: PurePosixPath) -> PurePosixPath:
         return file.relative_to("docs")
     if file.parts[0] == "notebooks":
         return file.with_suffix(".md")
-    return PurePosixPath("files", f"{file}.md")
+    return PurePosixPath("files", f"{str(file).lstrip('.')}.md")  # folders such as .github would be left out
 
 
 def source_page(file: PurePosixPath, text: str) -> str:

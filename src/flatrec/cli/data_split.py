@@ -40,7 +40,7 @@ def split_data(
     Example: `flatrec data split my-shop --split time --set split.test_from=2024-03-01 --out split.parquet`
     """
     from flatrec.api import load
-    from flatrec.cli.progress import print_progress
+    from flatrec.cli.messages import print_progress
     from flatrec.data.split_table import split_table, write_split_table
 
     if is_standard_output(out) and json:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flatrec.cli import options
+from flatrec.cli.messages import print_progress
 from flatrec.cli.printing import print_json, print_text
-from flatrec.cli.progress import print_progress
 from flatrec.utils.messages import count, shortlist
 
 if TYPE_CHECKING:
