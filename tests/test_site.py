@@ -185,3 +185,10 @@ def test_docstrings_mean_to_markdown_what_they_say():
     link = '<autoref identifier="flatrec.fit" optional><code>flatrec.fit</code></autoref>'
     expected = f"A \\<b of {link}.\n\n    y = <a>\n\nArgs:\n    x: `a_` * b\\_ c.\n\nExamples:\n    >>> [1][:1]\n"
     assert docstrings.as_markdown(text) == expected
+
+
+def test_long_names_may_break_between_their_words():
+    line_breaks = importlib.import_module("line_breaks")
+    page = "<code>training.batch_size</code> <code>a.b</code> <code>two words.here</code> <code><a>training.size</a>"
+    shown = page.replace("training.batch_size", "training.<wbr>batch_<wbr>size")
+    assert line_breaks.with_line_breaks(page) == shown

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from formulas import with_formulas
+from line_breaks import with_line_breaks
 from links import faults
 from sources import Sources
 
@@ -19,14 +20,14 @@ def build() -> list[str]:
     """Build the site and return what is wrong with it."""
     Sources(ROOT, ROOT / "build" / "site-source").write()
     subprocess.run(
-        [sys.executable, "-m", "zensical", "build", "--clean"],
+        [sys.executable, "-m", "zensical", "build", "--clean", "--strict"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "docs" / "site"), str(ROOT / "docs")])},
         check=True,
         stdout=subprocess.DEVNULL,
     )
     for page in SITE.rglob("*.html"):
-        page.write_text(with_formulas(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(with_line_breaks(with_formulas(page.read_text(encoding="utf-8"))), encoding="utf-8")
     return faults(SITE)
 
 
