@@ -149,10 +149,10 @@ def test_links_to_files_of_the_repository_become_links_between_pages(tmp_path):
     files = {
         "README.md": "# R\n[a](docs/a.md#x) ![p](docs/p.png)\n",
         "experiments/LOG.md": "# Log\n[a](../docs/a.md)\n",
-        "docs/a.md": "[r](../README.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](../experiments/LOG.md)[c](../c.py)",
+        "docs/a.md": "[r](../README.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](../experiments/LOG.md)[c](../.c/c.py)",
         "docs/api/b.md": "[a](../a.md) [n](../../notebooks/n.ipynb) [out](https://a.org/b.md) [here](#x)\n",
         "docs/p.png": "",
-        "c.py": "print('```')\n",
+        ".c/c.py": "print('```')\n",
         "notebooks/n.ipynb": '{"cells": [{"cell_type": "markdown", "source": ["# N [a](../docs/a.md)"]},'
         ' {"cell_type": "code", "source": ["1 + 1"]}]}',
     }
@@ -163,9 +163,9 @@ def test_links_to_files_of_the_repository_become_links_between_pages(tmp_path):
     written = {file.relative_to(out).as_posix(): file.read_text(encoding="utf-8") for file in out.rglob("*.*")}
     assert written["readme.md"] == "# R\n[a](a.md#x) ![p](p.png)\n"
     assert written["lab-book.md"] == "# Log\n[a](a.md)\n"
-    assert written["a.md"] == "[r](readme.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](lab-book.md)[c](files/c.py.md)"
+    assert written["a.md"] == "[r](readme.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](lab-book.md)[c](files/c/c.py.md)"
     assert written["api/b.md"] == "[a](../a.md) [n](../notebooks/n.md) [out](https://a.org/b.md) [here](#x)\n"
-    assert "````python\nprint('```')\n" in written["files/c.py.md"]
+    assert "````python\nprint('```')\n" in written["files/c/c.py.md"]
     assert written["notebooks/n.md"].startswith("# N [a](../a.md)\n\n[Download this notebook](n.ipynb)")
     assert "```python\n1 + 1\n```" in written["notebooks/n.md"]
     assert written["notebooks/n.ipynb"] == files["notebooks/n.ipynb"]
