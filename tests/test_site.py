@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
 
+import griffe
 import pytest
 
 import flatrec
@@ -192,3 +194,19 @@ def test_long_names_may_break_between_their_words():
     page = "<code>training.batch_size</code> <code>a.b</code> <code>two words.here</code> <code><a>training.size</a>"
     shown = page.replace("training.batch_size", "training.<wbr>batch_<wbr>size")
     assert line_breaks.with_line_breaks(page) == shown
+
+
+@pytest.fixture(scope="module")
+def package():
+    """The package as the API pages see it."""
+    docstrings = importlib.import_module("docstrings")
+    return griffe.load("flatrec", search_paths=[ROOT / "src"], extensions=griffe.load_extensions(docstrings.Docstrings))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["strategies.bsam.BSAM", "config.experiment.Training", "evaluation.metrics.lists.TopK", "data.dataset.Dataset"],
+)
+def test_an_api_page_shows_the_arguments_of_a_class_as_they_are(package, name):
+    shown = [one.name for one in package[name].parameters if one.name != "self"]
+    assert shown == list(inspect.signature(pkgutil.resolve_name(f"flatrec.{name}")).parameters)
