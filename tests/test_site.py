@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
 
+import griffe
 import pytest
 
 import flatrec
@@ -149,10 +151,10 @@ def test_links_to_files_of_the_repository_become_links_between_pages(tmp_path):
     files = {
         "README.md": "# R\n[a](docs/a.md#x) ![p](docs/p.png)\n",
         "experiments/LOG.md": "# Log\n[a](../docs/a.md)\n",
-        "docs/a.md": "[r](../README.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](../experiments/LOG.md)[c](../c.py)",
+        "docs/a.md": "[r](../README.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](../experiments/LOG.md)[c](../.c/c.py)",
         "docs/api/b.md": "[a](../a.md) [n](../../notebooks/n.ipynb) [out](https://a.org/b.md) [here](#x)\n",
         "docs/p.png": "",
-        "c.py": "print('```')\n",
+        ".c/c.py": "print('```')\n",
         "notebooks/n.ipynb": '{"cells": [{"cell_type": "markdown", "source": ["# N [a](../docs/a.md)"]},'
         ' {"cell_type": "code", "source": ["1 + 1"]}]}',
     }
@@ -163,9 +165,9 @@ def test_links_to_files_of_the_repository_become_links_between_pages(tmp_path):
     written = {file.relative_to(out).as_posix(): file.read_text(encoding="utf-8") for file in out.rglob("*.*")}
     assert written["readme.md"] == "# R\n[a](a.md#x) ![p](p.png)\n"
     assert written["lab-book.md"] == "# Log\n[a](a.md)\n"
-    assert written["a.md"] == "[r](readme.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](lab-book.md)[c](files/c.py.md)"
+    assert written["a.md"] == "[r](readme.md#r)[b](api/b.md)\n```\n[n](l.md)\n```\n[l](lab-book.md)[c](files/c/c.py.md)"
     assert written["api/b.md"] == "[a](../a.md) [n](../notebooks/n.md) [out](https://a.org/b.md) [here](#x)\n"
-    assert "````python\nprint('```')\n" in written["files/c.py.md"]
+    assert "````python\nprint('```')\n" in written["files/c/c.py.md"]
     assert written["notebooks/n.md"].startswith("# N [a](../a.md)\n\n[Download this notebook](n.ipynb)")
     assert "```python\n1 + 1\n```" in written["notebooks/n.md"]
     assert written["notebooks/n.ipynb"] == files["notebooks/n.ipynb"]
@@ -185,3 +187,26 @@ def test_docstrings_mean_to_markdown_what_they_say():
     link = '<autoref identifier="flatrec.fit" optional><code>flatrec.fit</code></autoref>'
     expected = f"A \\<b of {link}.\n\n    y = <a>\n\nArgs:\n    x: `a_` * b\\_ c.\n\nExamples:\n    >>> [1][:1]\n"
     assert docstrings.as_markdown(text) == expected
+
+
+def test_long_names_may_break_between_their_words():
+    line_breaks = importlib.import_module("line_breaks")
+    page = "<code>training.batch_size</code> <code>a.b</code> <code>two words.here</code> <code><a>training.size</a>"
+    shown = page.replace("training.batch_size", "training.<wbr>batch_<wbr>size")
+    assert line_breaks.with_line_breaks(page) == shown
+
+
+@pytest.fixture(scope="module")
+def package():
+    """The package as the API pages see it."""
+    docstrings = importlib.import_module("docstrings")
+    return griffe.load("flatrec", search_paths=[ROOT / "src"], extensions=griffe.load_extensions(docstrings.Docstrings))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["strategies.bsam.BSAM", "config.experiment.Training", "evaluation.metrics.lists.TopK", "data.dataset.Dataset"],
+)
+def test_an_api_page_shows_the_arguments_of_a_class_as_they_are(package, name):
+    shown = [one.name for one in package[name].parameters if one.name != "self"]
+    assert shown == list(inspect.signature(pkgutil.resolve_name(f"flatrec.{name}")).parameters)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from formulas import with_formulas
+from line_breaks import with_line_breaks
 from links import faults
 from sources import Sources
 
@@ -18,17 +20,23 @@ SITE = ROOT / "build" / "site"
 def build() -> list[str]:
     """Build the site and return what is wrong with it."""
     Sources(ROOT, ROOT / "build" / "site-source").write()
-    subprocess.run(
-        [sys.executable, "-m", "zensical", "build", "--clean"],
+    done = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "--clean", "--strict"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "docs" / "site"), str(ROOT / "docs")])},
-        check=True,
-        stdout=subprocess.DEVNULL,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
+    if done.returncode:
+        return [_COLORS.sub("", done.stdout)]
     for page in SITE.rglob("*.html"):
-        page.write_text(with_formulas(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(with_line_breaks(with_formulas(page.read_text(encoding="utf-8"))), encoding="utf-8")
     return faults(SITE)
 
+
+_COLORS = re.compile(r"\x1b\[[\d;]*m")
 
 if __name__ == "__main__":
     found = build()

@@ -11,6 +11,7 @@ from prose import prose
 _SECTION = re.compile(
     r"^(?P<name>Args|Attributes|Raises|Returns|Yields|Examples?|Note|Warning):[ \t]*$", flags=re.MULTILINE
 )
+_STATE = ("state_count(", "state_vector(", "state_history(", "buffer(")  # of flatrec.strategies.state
 
 
 class Docstrings(griffe.Extension):
@@ -21,8 +22,14 @@ class Docstrings(griffe.Extension):
         if obj.docstring is not None:
             obj.docstring.value = as_markdown(obj.docstring.value)
 
-    def on_class(self, *, cls: griffe.Class, **kwargs: Any) -> None:  # noqa: ANN401, ARG002
-        """Give settings and named tuples the constructor that their fields make; griffe knows that of dataclasses."""
+    def on_class_members(self, *, cls: griffe.Class, **kwargs: Any) -> None:  # noqa: ANN401, ARG002
+        """Give settings and named tuples the constructor that their fields make; griffe knows that of dataclasses.
+
+        What a strategy keeps from step to step is a field as well, but no argument of its constructor.
+        """
+        for name, member in list(cls.members.items()):
+            if isinstance(member, griffe.Attribute) and str(member.value).startswith(_STATE):
+                cls.del_member(name)
         is_settings = any(str(base).endswith(("Config", "NamedTuple")) for base in cls.bases)
         if is_settings and "__init__" not in cls.members:
             cls.set_member("__init__", constructor(cls))
@@ -39,6 +46,7 @@ def constructor(cls: griffe.Class) -> griffe.Function:
         if isinstance(member, griffe.Attribute)
         and member.annotation is not None
         and not name.startswith("_")
+        and "property" not in member.labels
         and not str(member.annotation).startswith("ClassVar")
     ]
     self = griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)

@@ -88,14 +88,14 @@ class Sources:
 
 
 def page_of(file: PurePosixPath) -> PurePosixPath:
-    """Where a file of the repository stands among the pages."""
+    """Where a file of the repository stands among the pages, among which no name begins with a dot."""
     if str(file) in DOCUMENTS:
         return PurePosixPath(DOCUMENTS[str(file)])
     if file.parts[0] == "docs" and file.suffix != ".py":
         return file.relative_to("docs")
     if file.parts[0] == "notebooks":
         return file.with_suffix(".md")
-    return PurePosixPath("files", f"{str(file).lstrip('.')}.md")  # folders such as .github would be left out
+    return PurePosixPath("files", *(part.lstrip(".") for part in file.parent.parts), f"{file.name.lstrip('.')}.md")
 
 
 def source_page(file: PurePosixPath, text: str) -> str:
