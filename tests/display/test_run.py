@@ -57,6 +57,12 @@ def test_a_run_is_one_line_in_a_terminal(run):
     )
 
 
+def test_a_recommender_is_one_line_too(run):
+    sizes = f"{DATA.n_users} users, {DATA.n_items} items"
+    assert repr(run.recommender) == f"Recommender lightgcn with bsam: {sizes}"
+    assert repr(flatrec.fit(DATA, "item-knn").recommender) == f"Recommender item-knn: {sizes}"
+
+
 def test_a_baseline_has_scores_and_no_curve():
     run = flatrec.fit(DATA, "item-knn")
     tree = checked(run._repr_html_())

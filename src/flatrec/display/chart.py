@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from flatrec.display.html import Html, element, joined, text
 
@@ -23,46 +24,58 @@ def curve(values: Mapping[int, float], name: str, mark: int | None = None) -> Ht
     finite = {epoch: value for epoch, value in values.items() if math.isfinite(value)}
     if not finite:
         return joined()
+    ends = _Ends(min(finite), max(finite), min(finite.values()), max(finite.values()))
     step = math.ceil(len(finite) / MOST)
-    kept = {epoch for place, epoch in enumerate(finite) if place % step == 0} | {max(finite), mark}
-    places = {epoch: _place(epoch, value, finite) for epoch, value in finite.items() if epoch in kept}
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places.values())
+    kept = {epoch for place, epoch in enumerate(finite) if place % step == 0} | {ends.last, mark}
+    places = {epoch: ends.place(epoch, value) for epoch, value in finite.items() if epoch in kept}
     drawing = element(
         "svg",
-        _axes(finite),
-        element("polyline", points=points, fill="none", stroke="currentColor", stroke_width="1.8"),
+        _axes(ends),
+        element(
+            "polyline",
+            points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places.values()),
+            fill="none",
+            stroke="currentColor",
+            stroke_width="1.8",
+        ),
         _dot(*places[mark]) if mark in places else "",
-        *([_dot(*next(iter(places.values())))] if len(places) == 1 else []),
+        _dot(*places[ends.last]) if len(places) == 1 else "",
         viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
         width=f"{WIDTH:g}",
         height=f"{HEIGHT:g}",
         role="img",
-        aria_label=f"{name} over epochs {min(finite)} to {max(finite)}",
+        aria_label=f"{name} over epochs {ends.first} to {ends.last}",
         style="display:block;max-width:100%;height:auto",
     )
     return element("div", text(name), drawing)
 
 
-def _place(epoch: int, value: float, values: Mapping[int, float]) -> tuple[float, float]:
-    """Return where a value is drawn; one alone is in the middle."""
-    first, last = min(values), max(values)
-    low, high = min(values.values()), max(values.values())
-    across = (epoch - first) / (last - first) if last > first else 0.5
-    up = (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5  # halves cannot overflow
-    return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+class _Ends(NamedTuple):
+    """The ends of both axes."""
+
+    first: int
+    last: int
+    low: float
+    high: float
+
+    def place(self, epoch: int, value: float) -> tuple[float, float]:
+        """Return where a value is drawn; one alone is in the middle."""
+        first, last, low, high = self
+        across = (epoch - first) / (last - first) if last > first else 0.5
+        up = (value / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5  # halves cannot overflow
+        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
 
-def _axes(values: Mapping[int, float]) -> Html:
-    low, high = min(values.values()), max(values.values())
+def _axes(ends: _Ends) -> Html:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     return joined(
         _line(LEFT, TOP, LEFT, bottom),
         _line(LEFT, bottom, right, bottom),
-        _label(f"{high:.4g}", LEFT - 5, TOP + 4, "end"),
-        _label(f"{low:.4g}", LEFT - 5, bottom, "end") if high > low else "",
-        _label(str(min(values)), LEFT, HEIGHT - 9, "start"),
+        _label(f"{ends.high:.4g}", LEFT - 5, TOP + 4, "end"),
+        _label(f"{ends.low:.4g}", LEFT - 5, bottom, "end") if ends.high > ends.low else "",
+        _label(str(ends.first), LEFT, HEIGHT - 9, "start"),
         _label("epoch", (LEFT + right) / 2, HEIGHT - 9, "middle"),
-        _label(str(max(values)), right, HEIGHT - 9, "end") if len(values) > 1 else "",
+        _label(str(ends.last), right, HEIGHT - 9, "end") if ends.last > ends.first else "",
     )
 
 

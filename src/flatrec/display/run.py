@@ -58,7 +58,7 @@ def _facts(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "training", f"batch size {training.get('batch_size')}, at most {training.get('epochs')} epochs"
     if result.get("epochs"):
         monitor = f" by validation {result['monitor']}" if result.get("monitor") else ""
-        yield "epochs", f"{result['epochs']}, of which {result.get('best_epoch')} is the best{monitor}"
+        yield "epochs", f"{result['epochs']}; epoch {result.get('best_epoch')} is the best{monitor}"
     yield "seed", str(result.get("seed", ""))
 
 

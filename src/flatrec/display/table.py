@@ -9,8 +9,8 @@ from flatrec.display.html import LINE, Content, Html, element
 _TABLE = (
     "table-layout:auto;border-collapse:collapse;margin:.2em 0;border:0;font-variant-numeric:tabular-nums;font-size:1em"
 )
-_CELL = f"padding:.2em .7em .2em 0;vertical-align:top;border:0;border-top:{LINE};background:none;color:inherit"
-_HEAD = "padding:.2em .7em .2em 0;vertical-align:bottom;border:0;background:none;color:inherit;font-weight:600"
+_CELL = f"padding:.2em 1.1em .2em 0;vertical-align:top;border:0;border-top:{LINE};background:none;color:inherit"
+_HEAD = "padding:.2em 1.1em .2em 0;vertical-align:bottom;border:0;background:none;color:inherit;font-weight:600"
 
 
 def table(

@@ -62,7 +62,7 @@ class Facts:
     new_item_scale: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recommender:
     """Users, items, how scores are made, and what users have seen; immutable, on the CPU.
 
@@ -121,6 +121,10 @@ class Recommender:
             if not isinstance(self.scoring, Vectors):
                 raise ValueError("an index is of item vectors, but this recommender has none; leave the index out")
             self.index.check(self.scoring.n_items, self.scoring.items.shape[1])
+
+    def __repr__(self) -> str:
+        trained = "" if self.facts.strategy == "none" else f" with {self.facts.strategy}"
+        return f"Recommender {self.facts.model}{trained}: {len(self.users)} users, {len(self.items)} items"
 
     @property
     def items(self) -> Vocabulary:

@@ -97,21 +97,23 @@ def _notebook(folder):
     return f'<!DOCTYPE html><meta charset="utf-8"><title>n</title><style>{style}</style><body>{body}'
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visit(browser, pages):
-    contexts = []
+    """Show a page at a width and in a color scheme; each is opened once."""
+    opened = {}
 
-    def opened(name, width=PHONE, scheme="light"):
-        settings = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
-        contexts.append(browser.new_context(**settings))
-        page = contexts[-1].new_page()
-        page.goto(pages[name].as_uri())
-        page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        return page
+    def shown(name, width=PHONE, scheme="light"):
+        if name not in opened:
+            opened[name] = browser.new_page()
+            opened[name].goto(pages[name].as_uri())
+            opened[name].evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        opened[name].set_viewport_size({"width": width, "height": 800})
+        opened[name].emulate_media(color_scheme=scheme)
+        return opened[name]
 
-    yield opened
-    for context in contexts:
-        context.close()
+    yield shown
+    for page in opened.values():
+        page.close()
 
 
 NAMES = ("demo", "report", "league", "notebook")
