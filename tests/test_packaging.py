@@ -159,7 +159,7 @@ def test_workflows_pin_every_action_to_a_commit_and_run_what_ci_runs():
     assert {"run": "bash .ci/run"} in check["steps"]
     tested = {f"Programming Language :: Python :: {version}" for version in check["strategy"]["matrix"]["python"]}
     named = {one for one in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", one)}
-    assert named == tested
+    assert named <= tested
 
 
 def test_only_the_job_that_publishes_may_prove_who_it_is():
