@@ -4,68 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
-from flatrec import Training, fit
-from flatrec.loggers import LOGGERS, curves
+from flatrec.loggers import curves
 from flatrec.training.records import read_lines
-
-SETTINGS = Training(
-    epochs=5, batch_size=32, monitor="ndcg@5", checkpoint_every=2, loggers=tuple(LOGGERS), average="swa"
-)
-
-
-class Interrupting:
-    """Interrupts the run in epoch 4, when the checkpoint is of epoch 2 and epoch 3 is logged."""
-
-    def on_start(self, _first, _epochs, _steps):
-        pass
-
-    def on_step(self, epoch, _step):
-        if epoch == 4:
-            raise KeyboardInterrupt
-
-    def on_epoch(self, record):
-        pass
-
-    def on_end(self):
-        pass
-
-
-def trained(dataset, out, **more):
-    return fit(
-        dataset,
-        "bpr",
-        "sam",
-        model_settings={"embedding_dim": 4},
-        training=more.pop("training", SETTINGS),
-        out=out,
-        **more,
-    )
-
-
-def mlflow_run(folder):
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{folder.parent / 'mlflow.db'}")
-    return client, client.get_run((folder / "logs" / "mlflow" / "run-id").read_text().strip())
-
-
-@pytest.fixture(scope="module")
-def run(dataset, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "one"
-    with pytest.raises(KeyboardInterrupt):
-        trained(dataset, folder, callbacks=[Interrupting()])
-    assert mlflow_run(folder)[1].info.status == "KILLED"
-    assert (folder / "logs" / "csv" / "result.csv").read_text() == "name,value\nstatus,interrupted\n"
-    result = trained(dataset, folder, resume=True).result
-    return folder, read_lines(folder / "epochs.jsonl"), result
+from tests.loggers.runs import SETTINGS, mlflow_run, trained, wandb_records
 
 
 def expected(records):
@@ -150,18 +96,6 @@ def test_mlflow_is_equal_to_the_last_bit_with_each_epoch_once(run):
     }
     kept = Path(client.download_artifacts(logged.info.run_id, "result.json"))
     assert kept.read_bytes() == (folder / "result.json").read_bytes()
-
-
-def wandb_records(folder):
-    """The records of the only offline run of a folder, by W&B's own reader."""
-    (path,) = (folder / "logs" / "wandb" / "wandb").glob("offline-run-*")
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return path, [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_wandb_offline_is_equal_to_the_last_bit_with_each_epoch_once(run):

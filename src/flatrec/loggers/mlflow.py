@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from flatrec.loggers.base import RunInfo, Status, Value, curves, kept_id
 from flatrec.training.records import EpochRecord
+from flatrec.utils.atomic_write import atomic_write
 from flatrec.utils.optional import require_extra
 
 EXPERIMENT = "flatrec"
 STORE, ARTIFACTS = "mlflow.db", "mlartifacts"  # beside the run folder
 _FORBIDDEN = re.compile(r"[^/\w.\- :]")  # in names, by the rules of MLflow
+_MAKE = "import sys; from mlflow.tracking import MlflowClient; MlflowClient(tracking_uri=sys.argv[1])"
 _MOST_PARAMS, _LONGEST_PARAM = 100, 6000  # of a request, and characters of a value
 _STATUS: Mapping[Status, str] = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
@@ -34,6 +40,7 @@ class MLflow:
     def __init__(self) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # these are read when mlflow is imported
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 14 seconds; by default more than 4 minutes
         self._tracking: Any = require_extra("mlflow.tracking", "mlflow")
         self._entities: Any = require_extra("mlflow.entities", "mlflow")
         if not os.environ.get("MLFLOW_TRACKING_URI"):
@@ -47,7 +54,7 @@ class MLflow:
             Exception: whatever MLflow raises, such as one for a server that does not answer.
         """
         beside = run.folder.absolute().parent
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(beside / STORE).as_posix()}"
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or _local_store(beside / STORE)
         self._client = self._tracking.MlflowClient(tracking_uri=uri)
         self._id = kept_id(run.own_folder / "run-id", lambda: self._create(run, beside))
         self._client.update_run(self._id, status="RUNNING")
@@ -101,6 +108,26 @@ class MLflow:
         now = int(1000 * time.time())
         metrics = [self._entities.Metric(_name(name), value, now, step) for name, value in values.items()]
         self._client.log_batch(self._id, metrics=metrics)
+
+
+def _local_store(path: Path) -> str:
+    """The URI of a SQLite file, which is made if it is not there.
+
+    MLflow makes one by dozens of steps, and a second process or a kill among them would spoil it for good. So it is
+    made under a lock, and appears when it is complete. A process of its own makes it, as MLflow keeps files open.
+
+    Raises:
+        OSError: the folder cannot be written to.
+        RuntimeError: MLflow failed.
+    """
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            with atomic_write(path) as temporary:
+                words = [sys.executable, "-c", _MAKE, f"sqlite:///{temporary.as_posix()}"]
+                done = subprocess.run(words, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise RuntimeError((done.stderr.splitlines() or ["MLflow made no store"])[-1])
+    return f"sqlite:///{path.as_posix()}"
 
 
 def _name(name: str) -> str:

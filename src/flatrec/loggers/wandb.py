@@ -16,6 +16,7 @@ from flatrec.training.records import EpochRecord
 from flatrec.utils.optional import require_extra
 
 PROJECT = "flatrec"
+_FINISH_SECONDS = 600.0  # for uploads at the end of a run; by default W&B waits for a lost network without end
 _LONGEST_TAG = 64  # characters, by the rules of W&B
 _EXIT_CODES: Mapping[Status, int] = {"finished": 0, "failed": 1, "interrupted": 255}
 
@@ -57,7 +58,14 @@ class WandB:
             config={name: list(value) if isinstance(value, tuple) else value for name, value in run.settings.items()},
             tags=[tag[:_LONGEST_TAG] for tag in dict.fromkeys((run.data, run.model, run.strategy)) if tag],
             reinit="create_new",  # other runs of this process stay as they are
-            settings=self._wandb.Settings(console="off", silent=True, symlink=False, disable_git=True),
+            settings=self._wandb.Settings(
+                console="off",  # else it replaces sys.stdout
+                disable_git=True,
+                finish_timeout=_FINISH_SECONDS,
+                finish_timeout_raises=True,
+                silent=True,
+                symlink=False,  # links into a run folder would break if it is moved
+            ),
         )
         for record in done:
             self.log(record)

@@ -137,7 +137,7 @@ def test_many_differences_are_counted_and_not_all_told(experiment, tmp_path):
 
 def test_settings_that_change_no_score_and_those_that_are_tried_may_differ(experiment, tmp_path):
     run_sweep(Sweep(experiment, NARROW, "random", n_trials=1), tmp_path / "out")
-    changes = {"optimizer": {"lr": 0.5}, "training": {"checkpoint_every": 5}}
+    changes = {"optimizer": {"lr": 0.5}, "training": {"checkpoint_every": 5, "loggers": ["csv"]}}
     more = run_sweep(Sweep(config.changed(experiment, changes), NARROW, "random", n_trials=2), tmp_path / "out")
     assert len(rows(more)) == 2
 
