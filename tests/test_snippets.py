@@ -31,7 +31,7 @@ def shop(tmp_path_factory):
     """What the pages take for granted: the data set my-shop, the run runs/first on it, and its vectors."""
     folder = tmp_path_factory.mktemp("shop")
     write(generate(ShopSettings(users=60, items=740, images=False)), folder / "my-shop")
-    training = flatrec.Training(epochs=1, tensorboard=False)
+    training = flatrec.Training(epochs=1, loggers=())
     dataset = flatrec.load_data(folder / "my-shop")
     run = flatrec.fit(dataset, "lightgcn", training=training, out=folder / "runs" / "first")
     export_vectors(run.recommender, folder / "vectors")

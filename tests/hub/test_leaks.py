@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import json
+import shutil
 import socket
 
 import polars as pl
@@ -12,6 +13,7 @@ from safetensors.numpy import load as load_tensors
 
 import flatrec
 from flatrec.hub import PullOptions, PushOptions, pull, push
+from flatrec.utils.integrity import seal_text, update_manifest
 from tests.hub.conftest import NAME
 from tests.hub.stand_in import TOKEN
 
@@ -124,7 +126,7 @@ def test_a_class_of_the_user_is_named_without_its_folder_and_is_not_needed(hub, 
         "from flatrec.models.lightgcn import LightGCN\n\n\nclass Mine(LightGCN):\n    pass\n"
     )
     own = f"{tmp_path / 'secret-folder' / 'mine.py'}:Mine"
-    sets = ("--set", "training.epochs=1", "--set", "training.tensorboard=false", "--set", "model.embedding_dim=4")
+    sets = ("--set", "training.epochs=1", "--set", "training.loggers=none", "--set", "model.embedding_dim=4")
     outcome = command("train", "--data", shop, "--model", own, *sets, "--out", tmp_path / "run")
     assert outcome.code == 0, outcome.err
     push(tmp_path / "run", NAME)
@@ -134,3 +136,15 @@ def test_a_class_of_the_user_is_named_without_its_folder_and_is_not_needed(hub, 
     (tmp_path / "secret-folder" / "mine.py").unlink()
     pulled = pull(NAME, tmp_path / "pulled")
     assert flatrec.load_recommender(pulled.folder).recommend(history=["item-00001"])[0].path == "history"
+
+
+def test_a_card_says_nothing_of_where_a_run_is_logged(run, tmp_path):
+    logged = shutil.copytree(run, tmp_path / "run")
+    text = (logged / "experiment.toml").read_text(encoding="utf-8").rpartition("# digest: ")[0]
+    named = text.replace("loggers = []", 'loggers = ["/srv/tracker.py:OfTheFirm@0123456789abcdef"]')
+    assert named != text
+    (logged / "experiment.toml").write_text(seal_text(named), encoding="utf-8")
+    update_manifest(logged, ["experiment.toml"], advice="")
+
+    card = push(logged, NAME, PushOptions(dry_run=True)).card
+    assert ("tracker.py" in card, "epochs = 2" in card) == (False, True)
