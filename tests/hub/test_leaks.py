@@ -107,6 +107,7 @@ def test_no_telemetry_is_sent_and_nothing_else_is_asked(hub, run, tmp_path):
 
 def test_item_columns_with_paths_stay_at_home(hub, tmp_path):
     values = {"own": ["/srv/pictures/1.png", None], "address": ["file:///srv/1.png", "x"], "disk": ["x", "D:\\srv\\1"]}
+    values |= {"padded": ["x", " /srv/2.png"], "loud": ["FILE:///srv/2.png", "x"], "home": ["~/srv/3.png", "x"]}
     items = pl.DataFrame({"item": ["a", "b"], **values, "price": [1.0, 2.0], "page": ["https://a.b/1", "x/2"]})
     clicks = pl.DataFrame({"user": [f"u{n}" for n in range(8)], "item": ["a", "b"] * 4})
     columns = flatrec.TableSettings(items=flatrec.ItemSource(columns=(*values, "price", "page")))
@@ -114,7 +115,7 @@ def test_item_columns_with_paths_stay_at_home(hub, tmp_path):
     flatrec.fit(dataset, "item-knn", out=tmp_path / "run")
     pushed = push(tmp_path / "run", NAME)
 
-    assert pushed.left_out == ("item columns with paths of this machine: own, address, disk",)
+    assert pushed.left_out == ("item columns with paths of this machine: own, address, disk, padded, loud, home",)
     assert found(["/srv/", "srv"], contents(hub.repository(NAME))) == []
     pulled = pull(NAME, tmp_path / "pulled")
     assert flatrec.load_recommender(pulled.folder).catalog.columns.columns == ["price", "page"]
