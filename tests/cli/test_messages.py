@@ -67,6 +67,13 @@ def test_a_log_file_needs_a_name(flatrec, words):
     assert (refused.code, refused.err) == (2, "flatrec: --log-file is empty; give a file, or leave it out\n")
 
 
+def test_another_option_is_not_taken_for_the_log_file(flatrec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused = flatrec("list", "--log-file", "--json", "models")
+    said = "flatrec: --log-file is followed by the option --json; give a file, or leave it out\n"
+    assert (refused.code, refused.err, list(tmp_path.iterdir())) == (2, said, [])
+
+
 def test_a_log_file_that_cannot_be_opened_is_refused(flatrec, tmp_path):
     refused = flatrec("list", "models", "--log-file", tmp_path)
     assert refused.code == 2

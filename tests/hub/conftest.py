@@ -56,7 +56,7 @@ def run(shop, tmp_path_factory):
         flatrec.load_data(shop),
         "lightgcn",
         model_settings={"embedding_dim": 8},
-        training=flatrec.Training(epochs=2, tensorboard=False, monitor="ndcg@10"),
+        training=flatrec.Training(epochs=2, loggers=(), monitor="ndcg@10"),
         out=out,
     )
     return out

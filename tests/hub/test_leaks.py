@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import json
+import shutil
 import socket
 
 import polars as pl
@@ -12,6 +13,7 @@ from safetensors.numpy import load as load_tensors
 
 import flatrec
 from flatrec.hub import PullOptions, PushOptions, pull, push
+from flatrec.utils.integrity import seal_text, update_manifest
 from tests.hub.conftest import NAME
 from tests.hub.stand_in import TOKEN
 
@@ -105,6 +107,7 @@ def test_no_telemetry_is_sent_and_nothing_else_is_asked(hub, run, tmp_path):
 
 def test_item_columns_with_paths_stay_at_home(hub, tmp_path):
     values = {"own": ["/srv/pictures/1.png", None], "address": ["file:///srv/1.png", "x"], "disk": ["x", "D:\\srv\\1"]}
+    values |= {"padded": ["x", " /srv/2.png"], "loud": ["FILE:///srv/2.png", "x"], "home": ["~/srv/3.png", "x"]}
     items = pl.DataFrame({"item": ["a", "b"], **values, "price": [1.0, 2.0], "page": ["https://a.b/1", "x/2"]})
     clicks = pl.DataFrame({"user": [f"u{n}" for n in range(8)], "item": ["a", "b"] * 4})
     columns = flatrec.TableSettings(items=flatrec.ItemSource(columns=(*values, "price", "page")))
@@ -112,7 +115,7 @@ def test_item_columns_with_paths_stay_at_home(hub, tmp_path):
     flatrec.fit(dataset, "item-knn", out=tmp_path / "run")
     pushed = push(tmp_path / "run", NAME)
 
-    assert pushed.left_out == ("item columns with paths of this machine: own, address, disk",)
+    assert pushed.left_out == ("item columns with paths of this machine: own, address, disk, padded, loud, home",)
     assert found(["/srv/", "srv"], contents(hub.repository(NAME))) == []
     pulled = pull(NAME, tmp_path / "pulled")
     assert flatrec.load_recommender(pulled.folder).catalog.columns.columns == ["price", "page"]
@@ -124,7 +127,7 @@ def test_a_class_of_the_user_is_named_without_its_folder_and_is_not_needed(hub, 
         "from flatrec.models.lightgcn import LightGCN\n\n\nclass Mine(LightGCN):\n    pass\n"
     )
     own = f"{tmp_path / 'secret-folder' / 'mine.py'}:Mine"
-    sets = ("--set", "training.epochs=1", "--set", "training.tensorboard=false", "--set", "model.embedding_dim=4")
+    sets = ("--set", "training.epochs=1", "--set", "training.loggers=none", "--set", "model.embedding_dim=4")
     outcome = command("train", "--data", shop, "--model", own, *sets, "--out", tmp_path / "run")
     assert outcome.code == 0, outcome.err
     push(tmp_path / "run", NAME)
@@ -134,3 +137,15 @@ def test_a_class_of_the_user_is_named_without_its_folder_and_is_not_needed(hub, 
     (tmp_path / "secret-folder" / "mine.py").unlink()
     pulled = pull(NAME, tmp_path / "pulled")
     assert flatrec.load_recommender(pulled.folder).recommend(history=["item-00001"])[0].path == "history"
+
+
+def test_a_card_says_nothing_of_where_a_run_is_logged(run, tmp_path):
+    logged = shutil.copytree(run, tmp_path / "run")
+    text = (logged / "experiment.toml").read_text(encoding="utf-8").rpartition("# digest: ")[0]
+    named = text.replace("loggers = []", 'loggers = ["/srv/tracker.py:OfTheFirm@0123456789abcdef"]')
+    assert named != text
+    (logged / "experiment.toml").write_text(seal_text(named), encoding="utf-8")
+    update_manifest(logged, ["experiment.toml"], advice="")
+
+    card = push(logged, NAME, PushOptions(dry_run=True)).card
+    assert ("tracker.py" in card, "epochs = 2" in card) == (False, True)

@@ -6,12 +6,15 @@ import json
 import os
 from types import SimpleNamespace
 
+import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
 
 import flatrec
 from flatrec.hub import PullOptions, PushOptions, pull, push
-from flatrec.utils.integrity import MANIFEST, update_manifest
+from flatrec.utils.integrity import MANIFEST, seal, update_manifest
 from tests.hub.conftest import NAME
 from tests.hub.stand_in import READER, TOKEN, Trouble
 
@@ -247,6 +250,44 @@ def test_a_manifest_with_an_index_is_refused(pushed, tmp_path):
     with pytest.raises(ValueError, match=f"{MANIFEST} lists \\['index.faiss'\\], which a pull does not download"):
         pull(NAME, tmp_path / "pulled")
     assert not (tmp_path / "pulled").exists()
+
+
+def with_facts(pushed, tmp_path, **changes):
+    """Put other facts into the recommender of a repository, with digests that fit."""
+    facts = json.loads(pushed.files["recommender.json"])
+    del facts["digest"]
+    resealed(pushed, tmp_path, **{"recommender.json": seal({**facts, **changes}).encode()})
+
+
+def test_facts_with_an_index_are_refused(pushed, tmp_path):
+    with_facts(pushed, tmp_path, index=None)  # with which the folder could not be loaded later
+    with pytest.raises(ValueError, match="recommender.json names an approximate index, which a pull does not downl"):
+        pull(NAME, tmp_path / "pulled")
+    assert not (tmp_path / "pulled").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", ["bpr"]),
+        ("test", "high"),
+        ("test", {"recall@20": "high"}),
+        ("new_item_scale", "1"),
+        ("forgotten", [0.5]),
+    ],
+)
+def test_facts_of_other_types_are_refused(pushed, tmp_path, name, value):
+    with_facts(pushed, tmp_path, facts={"model": "bpr", name: value})
+    with pytest.raises(ValueError, match=f"me/small-shop is refused, .* is damaged \\({name}.*: Input should be"):
+        pull(NAME, tmp_path / "pulled")
+
+
+@pytest.mark.parametrize("name", ["users", "items"])
+def test_vectors_that_are_no_matrix_are_refused(pushed, tmp_path, name):
+    tensors = {**load_tensors(pushed.files["recommender.safetensors"]), name: np.array(1, dtype=np.float32)}
+    resealed(pushed, tmp_path, **{"recommender.safetensors": save_tensors(tensors)})
+    with pytest.raises(ValueError, match="me/small-shop is refused, and nothing was kept: me/small-shop is damaged"):
+        pull(NAME, tmp_path / "pulled")
 
 
 def test_files_of_this_machine_cannot_be_named_as_images(pushed, tmp_path):

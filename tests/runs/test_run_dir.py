@@ -8,12 +8,13 @@ import shutil
 import pytest
 import torch
 
+from flatrec import config
 from flatrec.api import fit, load_run, run_experiment
 from flatrec.config import Component, Evaluation, Experiment, Training
 from flatrec.testing import block_dataset
 from flatrec.training import checkpoint
 from flatrec.training.checkpoint import Checkpoint
-from flatrec.utils.integrity import MANIFEST, read_sealed
+from flatrec.utils.integrity import COMMENT, MANIFEST, read_sealed, seal_text, update_manifest
 from tests.training.kills import KillAt, Killed
 
 DATA = block_dataset(blocks=3, users=8, items=6)
@@ -238,8 +239,6 @@ def test_settings_that_were_edited_in_the_folder_are_not_taken(run):
 
 
 def test_the_written_settings_still_run_elsewhere(run):
-    from flatrec import config
-
     assert run_experiment(config.read(run / "experiment.toml"), DATA).result["seed"] == 0
 
 
@@ -286,3 +285,17 @@ def test_runs_that_were_recorded_before_metrics_could_be_chosen_have_the_same_se
     }
     own = Evaluation(metrics=("recall", "some/mine.py:Mine@0123456789abcdef"))
     assert own.decisive["metrics"] == ("recall", "Mine@0123456789abcdef")
+
+
+@pytest.mark.parametrize(("before", "now"), [("true", ("tensorboard",)), ("false", ())])
+def test_a_run_that_recorded_the_former_name_of_loggers_is_taken_up_and_goes_on(run, before, now):
+    text = (run / "experiment.toml").read_text(encoding="utf-8").partition(COMMENT)[0]
+    assert "loggers = []" in text
+    written = text.replace("loggers = []", f"tensorboard = {before}").replace("log_recommender = false\n", "")
+    (run / "experiment.toml").write_text(seal_text(written), encoding="utf-8")
+    update_manifest(run, ["experiment.toml"], advice="")
+
+    assert load_run(run, DATA).result["test"]
+    assert config.read(run / "experiment.toml").training.loggers == now
+    longer = BASE.replace(training=SHORT.replace(epochs=4))
+    assert resume(run, longer).result["epochs"] == 4

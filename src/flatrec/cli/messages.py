@@ -77,7 +77,7 @@ class LogFile(logging.FileHandler):
         """Say once that a line could not be written."""
         del record
         error = sys.exc_info()[1]
-        if not self.failed:
+        if not self.failed and sys.stderr is not None:
             self.failed = True
             reason = error.strerror if isinstance(error, OSError) else error
             sys.stderr.write(f"{self.baseFilename} cannot be written to ({reason}); the command goes on without it\n")
@@ -94,7 +94,7 @@ def configure(*, quiet: bool, log_file: str | None) -> None:
         log_file: path of a file that gets progress, warnings and errors; None for no file.
 
     Raises:
-        ValueError: the path is empty.
+        ValueError: the path is empty, or is another option.
         OSError: the file cannot be opened.
     """
     global _standard_error
@@ -106,8 +106,9 @@ def configure(*, quiet: bool, log_file: str | None) -> None:
     ONLY_FILE.setLevel(logging.INFO)
     if log_file is None:
         return
-    if not log_file.strip():
-        raise ValueError("--log-file is empty; give a file, or leave it out")
+    if not log_file.strip() or log_file.startswith("-"):
+        said = f"is followed by the option {log_file}" if log_file.strip() else "is empty"
+        raise ValueError(f"--log-file {said}; give a file, or leave it out")
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger().addHandler(LogFile(log_file))
 

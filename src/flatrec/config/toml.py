@@ -18,6 +18,8 @@ from flatrec.config.split import SplitSettings
 def read(path: Path) -> Experiment:
     """An experiment from a TOML file; one that a run recorded, which ends in a digest, is complete.
 
+    A recorded file cannot be edited, so that a former name in it that changes no number is read as the one of today.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: not TOML, an unknown key, or a value of the wrong type or out of range.
@@ -27,11 +29,21 @@ def read(path: Path) -> Experiment:
     if not path.is_file():
         raise FileNotFoundError(f"there is no experiment file {path}; give the path of a .toml file")
     tree = toml_tree(path)
+    is_recorded = COMMENT in path.read_text(encoding="utf-8")
     try:
-        experiment = changed(Experiment(), tree)
+        experiment = changed(Experiment(), _with_loggers(tree) if is_recorded else tree)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return experiment.completed() if COMMENT in path.read_text(encoding="utf-8") else experiment
+    return experiment.completed() if is_recorded else experiment
+
+
+def _with_loggers(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run recorded, with ``training.loggers`` where it has ``training.tensorboard``, the former name."""
+    training = tree.get("training")
+    if not isinstance(training, Mapping) or "tensorboard" not in training:
+        return dict(tree)
+    others = {name: value for name, value in training.items() if name != "tensorboard"}
+    return {**tree, "training": {"loggers": ["tensorboard"] if training["tensorboard"] else [], **others}}
 
 
 def toml_tree(path: Path) -> dict[str, Any]:

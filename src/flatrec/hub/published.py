@@ -109,7 +109,9 @@ def _columns(columns: pl.DataFrame | None) -> tuple[pl.DataFrame | None, list[st
 
 
 def _has_path(values: Iterable[str]) -> bool:
-    return any(
-        value.startswith("file:") or PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute()
-        for value in values
-    )
+    return any(_is_path(value.strip()) for value in values)
+
+
+def _is_path(text: str) -> bool:
+    at_home = text.lower().startswith(("file:", "~/", "~\\"))
+    return at_home or PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute()

@@ -15,7 +15,7 @@ from flatrec.hub.remote import Remote, RemoteFile, RemoteState
 from flatrec.inference.ann.files import FILE as INDEX
 from flatrec.inference.storage import FACTS, ITEMS, load_recommender
 from flatrec.utils.atomic_write import own_folder, sweep
-from flatrec.utils.integrity import MANIFEST, check_manifest, listed_names
+from flatrec.utils.integrity import MANIFEST, check_manifest, listed_names, read_sealed
 from flatrec.utils.locks import LOCK
 from flatrec.utils.messages import quoted, shortlist
 
@@ -198,6 +198,8 @@ def _check_content(folder: Path, names: set[str], kind: Kind) -> None:
         raise ValueError(f"{ITEMS} names image files, which could be any of this machine; {ADVICE}")
     if kind == "model":
         load_recommender(folder, index=False)
+        if "index" in read_sealed(folder / FACTS, advice=ADVICE):
+            raise ValueError(f"{FACTS} names an approximate index, which a pull does not download; {ADVICE}")
     else:
         load_data(folder)
 

@@ -17,7 +17,7 @@ from flatrec.inference.recommender import Facts
 from flatrec.inference.storage import FOLDER
 from flatrec.runs import run_dir
 
-HERE = ("data", "device", "training.tensorboard")  # settings that say something of this machine alone
+HERE = ("data", "device", "training.loggers")  # settings that say something of this machine alone
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy import ndarray
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from scipy import sparse
@@ -43,6 +44,7 @@ FORMAT, VERSION = "flatrec recommender", 1
 MAPPED_FROM = 2**26  # bytes from which a tensor is read from the disk as it is used, instead of at once
 PERCEPTRON_TENSORS = ("users", "items", "hidden_weight", "hidden_bias", "output_weight", "output_bias")
 ADVICE = "write it again (flatrec train, or save_recommender), or restore the folder"
+_FACTS = TypeAdapter(Facts)
 _KINDS: Mapping[type, str] = {
     Vectors: "vectors",
     ItemMatrix: "item-matrix",
@@ -109,7 +111,7 @@ def load_recommender(path: Path | str, *, index: bool = True) -> Recommender:
             if index and "index" in facts
             else recommender
         )
-    except (KeyError, TypeError, ValueError, OverflowError, SafetensorError, pl.exceptions.PolarsError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, SafetensorError, pl.exceptions.PolarsError) as error:
         raise ValueError(f"{folder} is damaged ({clipped(str(error), 200)}); {ADVICE}") from None
 
 
@@ -302,7 +304,19 @@ def _indices(name: str, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
 
 
 def _facts(values: Mapping[str, Any]) -> Facts:
-    return Facts(**{**values, "forgotten": tuple(values.get("forgotten", ()))})
+    """Return the facts of a recommender.
+
+    Raises:
+        TypeError: a name is unknown or missing.
+        ValueError: a value is of another type.
+    """
+    facts = Facts(**{**values, "forgotten": tuple(values.get("forgotten", ()))})
+    try:
+        _FACTS.validate_json(json.dumps(asdict(facts)), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return facts
 
 
 def _scoring(kind: str, tensors: Mapping[str, Tensor], shape: tuple[int, int]) -> Scoring:

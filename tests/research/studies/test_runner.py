@@ -18,6 +18,7 @@ from flatrec.research.studies.base import FinishedRun
 from flatrec.research.studies.runner import Job, run_job
 from flatrec.utils.integrity import seal, unseal
 from flatrec.utils.locks import lock_folder
+from tests.research.studies.conftest import QUICK
 
 
 def stamps(folder):
@@ -31,6 +32,16 @@ def test_a_second_time_trains_nothing_and_says_the_same(request_for, tmp_path):
     assert len(before) == 4
     assert run_study(STUDIES["overall"](), tmp_path, request_for()) == first
     assert stamps(tmp_path) == before
+
+
+def test_where_a_run_is_logged_makes_no_other_run_of_it(request_for, tmp_path):
+    def folders(**training):
+        return [run.folder for run in STUDIES["overall"]().plan(request_for(training=QUICK["training"] | training))]
+
+    assert folders(loggers=["csv"]) == folders() == folders(log_recommender=True)
+    assert folders(epochs=3) != folders()
+    run_study(STUDIES["overall"](), tmp_path, request_for())
+    assert sorted(stamps(tmp_path)) == sorted(folders())
 
 
 def test_two_at_once_come_to_the_same_as_one_after_the_other(request_for, tmp_path):

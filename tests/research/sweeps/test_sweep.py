@@ -151,6 +151,7 @@ def test_a_trial_that_fails_is_a_row_and_is_tried_again_next_time(experiment, tm
         assert failure.error in str(heard.done)
         assert heard.plans[0] == (len(heard.done), 3 - len(heard.done))
         assert heard.begun == heard.names
+        assert heard.plans[-1] == (0, 3 - len(heard.done))  # before the runs on fresh seeds, of which there are none
         assert sorted(row[3] for row in trials(found) if row[1] == "complete") == ["2", "3"]
     assert [row[3] for row in trials(found) if row[1] == "fail"] == ["1000", "1000"]
 

@@ -199,14 +199,17 @@ class PlannedRun:
 
     @property
     def folder(self) -> str:
-        """Name of its run folder; runs of equal settings on equal data share one."""
+        """Name of its run folder; runs of equal settings on equal data share one, wherever they are logged."""
         experiment = self.experiment
         model, strategy = (
             Component(user_classes.identity(component.name), component.settings)
             for component in (experiment.model, experiment.strategy)
         )
         identity = experiment.replace(data="", model=model, strategy=strategy)
-        tree = identity.as_dict() | {"evaluation": experiment.evaluation.decisive}
+        training = identity.training.as_dict()
+        training["tensorboard"] = "tensorboard" in training.pop("loggers")  # so are the folders of before named
+        del training["log_recommender"]
+        tree = identity.as_dict() | {"training": training, "evaluation": experiment.evaluation.decisive}
         settings = json.dumps([self.source.identity, tree], sort_keys=True)
         digest = hashlib.blake2b(settings.encode(), digest_size=6).hexdigest()
         names = (user_classes.short(experiment.model.name), user_classes.short(experiment.strategy.name))

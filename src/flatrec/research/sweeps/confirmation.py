@@ -75,10 +75,12 @@ class Making:
     Args:
         workers: processes or cluster that make them.
         callback: what is told of them as they begin and end.
+        n_reused: number of trials that an earlier call made, or another machine.
     """
 
     workers: Workers
     callback: JobCallback
+    n_reused: int = 0
 
 
 def confirm(
@@ -139,7 +141,7 @@ def _train(
         for which, experiment in ((GIVEN, search.experiment), (CHOSEN, chosen))
     ]
     work = RunWork(planned, runs, making.workers)
-    making.callback.on_plan(work.n_left, len(search.trials) + work.n_reused)
+    making.callback.on_plan(work.n_left, making.n_reused + work.n_reused)
     ended = work.do(making.callback)
     finished = [replace(run, planned=planned) for planned, run in ended if isinstance(run, FinishedRun)]
     return finished, [replace(run, run=planned.name) for planned, run in ended if isinstance(run, Failure)]

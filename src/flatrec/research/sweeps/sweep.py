@@ -134,10 +134,10 @@ def run_sweep(
     with lock_folder(out, "runs a study or sweep"):
         if experiment.model.name not in BASELINES:
             selection.log_warnings(selection.choice_warnings(experiment, dataset))
-        study, errors = _search(sweep, enter(), out / RUNS, making, data=given)
+        study, errors, n_reused = _search(sweep, enter(), out / RUNS, making, data=given)
         search = Search(experiment, given, space, monitor, study.get_trials(deepcopy=False), tuple(errors))
         settings = {"sampler": sweep.sampler, "trials": str(sweep.n_trials)}
-        return confirm(search, sweep.seeds, out, making, settings=settings)
+        return confirm(search, sweep.seeds, out, replace(making, n_reused=n_reused), settings=settings)
 
 
 def _search(
@@ -147,14 +147,15 @@ def _search(
     making: Making,
     *,
     data: Dataset | None,
-) -> tuple[optuna.Study, list[str]]:
-    """Make trials until there are enough; return the study and the errors of the trials made here."""
+) -> tuple[optuna.Study, list[str], int]:
+    """Make trials until there are enough; return the study, the errors of those made here, and the number of others."""
     study = open_study(address)
     shared = bool(sweep.storage)
     if not shared:
         requeue(study, lambda _trial: True)
     n_wanted = _enqueue_grid(study, sweep) if sweep.sampler == "grid" else sweep.n_trials
     errors: list[str] = []
+    n_made = 0
 
     def begin(job: TrialJob) -> None:
         making.callback.on_begin(job.name)
@@ -164,9 +165,11 @@ def _search(
         first = len(study.get_trials(deepcopy=False))
         job_ids = [f"{prefix} {first + index}" for index in range(count)]
         what = (address, sweep.sampler, sweep.proposed_space, sweep.experiment, runs, n_wanted, data)
-        making.callback.on_plan(count + 2 * len(sweep.seeds), n_wanted - count)
+        making.callback.on_plan(count + 2 * len(sweep.seeds), n_wanted - count - n_made)
 
         def take(job: TrialJob, done: str | None | Lost) -> None:
+            nonlocal n_made
+            n_made += 1
             error = done.error if isinstance(done, Lost) else done
             errors.extend([error] if error else [])
             making.callback.on_done(job.name, error)
@@ -178,7 +181,7 @@ def _search(
         while n_missing > 0:
             make(n_missing)
             n_missing = min(n_wanted - _count_ended(study), _count_requeued(study)) if shared else 0
-    return open_study(address), errors
+    return open_study(address), errors, max(0, n_wanted - n_made)
 
 
 def _count_requeued(study: optuna.Study) -> int:
