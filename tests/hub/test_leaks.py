@@ -13,6 +13,7 @@ from safetensors.numpy import load as load_tensors
 
 import flatrec
 from flatrec.hub import PullOptions, PushOptions, pull, push
+from flatrec.utils import user_classes
 from flatrec.utils.integrity import seal_text, update_manifest
 from tests.hub.conftest import NAME
 from tests.hub.stand_in import TOKEN
@@ -121,7 +122,8 @@ def test_item_columns_with_paths_stay_at_home(hub, tmp_path):
     assert flatrec.load_recommender(pulled.folder).catalog.columns.columns == ["price", "page"]
 
 
-def test_a_class_of_the_user_is_named_without_its_folder_and_is_not_needed(hub, tmp_path, command, shop):
+def test_a_class_of_the_user_is_named_without_its_folder_and_is_not_needed(hub, tmp_path, command, shop, monkeypatch):
+    monkeypatch.setattr(user_classes, "_loaded", [])  # whose file is removed below
     (tmp_path / "secret-folder").mkdir()
     (tmp_path / "secret-folder" / "mine.py").write_text(
         "from flatrec.models.lightgcn import LightGCN\n\n\nclass Mine(LightGCN):\n    pass\n"
