@@ -145,6 +145,22 @@ def test_curves_that_a_full_disk_refuses_end_no_run(dataset, tmp_path, caplog, m
     ]
 
 
+def test_the_epoch_in_which_a_callback_ends_the_training_is_logged(dataset, tmp_path):
+    class Pruning(Kept):
+        def on_start(self, *_):
+            pass
+
+        on_step = on_end = on_start
+
+        def on_epoch(self, record):
+            if record.epoch == 2:
+                raise RuntimeError("hopeless")
+
+    with pytest.raises(RuntimeError, match="hopeless"):
+        trained(dataset, tmp_path / "pruned", Kept, callbacks=[Pruning()])
+    assert Kept.heard["pruned"][1:3] == [("log", 1), ("log", 2)]
+
+
 def test_a_run_that_fails_or_is_interrupted_says_so(dataset, tmp_path):
     class Raising(Kept):
         def on_start(self, *_):

@@ -92,7 +92,7 @@ class Session:
         self.unscored = Run.of(dataset, model, experiment.evaluation)
         self.scored = self.unscored.scored
         self.loggers = RunLoggers(make_loggers(experiment.training.loggers) if self.writes else {}, self._description)
-        self.trainer = self._trainer(model, strategy, [*callbacks, self.loggers]) if isinstance(model, Model) else None
+        self.trainer = self._trainer(model, strategy, [self.loggers, *callbacks]) if isinstance(model, Model) else None
         if self.trainer is not None:
             self.warnings = selection.choice_warnings(experiment, dataset)
         else:
