@@ -21,6 +21,17 @@ from flatrec.content.encoders.clip import ClipTexts
 save_file(open_clip.create_model("ViT-B-32").state_dict(), "clip.safetensors")
 assert ClipTexts("ViT-B-32/clip.safetensors").encode(["a pram"]).shape == (1, 512)
 """
+# An error of a logger ends no run, so that what it wrote is looked at.
+LOGGED = """
+import sqlite3
+from pathlib import Path
+import flatrec
+training = flatrec.Training(epochs=1, loggers=["{logger}"])
+flatrec.fit(flatrec.load_data("small"), "vbpr", training=training, out="logged-{logger}/run")
+assert {found}
+"""
+ROWS = 'sqlite3.connect("logged-mlflow/mlflow.db").execute("SELECT COUNT(*) FROM metrics").fetchone()[0] > 0'
+FILES = '[*Path("logged-wandb/run/logs/wandb/wandb").glob("offline-run-*/*.wandb")]'
 # The lists of a small catalog are exact without an index.
 LARGE = """
 import numpy as np
@@ -66,9 +77,15 @@ PROOFS: dict[str, Proof] = {
     "clip": Proof(CLIP, is_python=True, about="encoder `open_clip/ViT-B-32` with random weights from a file"),
     "dask": Proof(f"{EXPORT} dask --out dask.parquet"),
     "encode": Proof(f"{ENCODE} --text-column title --image-column image --out features"),
+    "hub": Proof("push run me/my-shop --license mit --dry-run"),
     "llm": Proof(
         "adjust small/items.parquet --id-column id --text-column description --image-column image "
         "--caption-column title --probability 0.5 --out adjusted"
+    ),
+    "mlflow": Proof(
+        LOGGED.format(logger="mlflow", found=ROWS),
+        is_python=True,
+        about="a run with `training.loggers=mlflow`, whose metrics are in `mlflow.db`",
     ),
     "plots": Proof(f"study overall --data small --models vbpr --strategies plain,bsam --seeds 2 {SMALL} --out study"),
     "postgresql": Proof(
@@ -84,4 +101,9 @@ PROOFS: dict[str, Proof] = {
     "sql": Proof("export run --to sqlite:///shop.db --table lists"),
     "tensorboard": Proof(f"train --data small --model vbpr {SMALL} --set training.loggers=tensorboard --out curves"),
     "timm": Proof(TIMM, is_python=True, about="encoder `timm/resnet18` with random weights"),
+    "wandb": Proof(
+        LOGGED.format(logger="wandb", found=FILES),
+        is_python=True,
+        about="a run with `training.loggers=wandb`, whose offline files are there",
+    ),
 }

@@ -237,3 +237,14 @@ print(sorted(route.path for route in page_routes(PageFacts(False, False, False))
         [installed, "-c", served], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert "'/page/main.js'" in done.stdout
+
+
+def test_the_page_on_installation_has_a_row_for_every_extra_and_conda_names_its_packages():
+    page = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
+    proved, conda = (page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0] for heading in ("Extras", "conda"))
+    single = EXTRAS - {"all", "dev", "docs"}
+    assert {
+        name for row in re.findall(r"^\| (`.*?) \|", proved, re.M) for name in re.findall(r"`(\w+)`", row)
+    } == single
+    named = {name for row in re.findall(r"^\| (`.*?) \|", conda, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert named | set(re.findall(r"^`(\w+)` needs packages that only PyPI has", conda, re.M)) == single
