@@ -402,3 +402,22 @@ def test_a_disk_that_is_too_full_is_found_before_the_download(hub, tmp_path, mon
     with pytest.raises(OSError, match="needs .* bytes, but 10 are free on that disk"):
         pull(NAME, tmp_path / "pulled")
     assert not any("/cdn/" in path for _, path, _ in hub.asked)
+
+
+@pytest.mark.usefixtures("pushed")
+def test_what_was_there_comes_back_if_the_new_folder_cannot_be_put_there(tmp_path, monkeypatch):
+    out = tmp_path / "pulled"
+    pull(NAME, out)
+    (out / ".lock").touch()  # tells this folder from another pull
+
+    def refused(source, target):
+        if source.name == "new":
+            raise PermissionError(f"cannot write {target}")
+        source.replace(target)
+
+    monkeypatch.setattr("flatrec.hub.pulling.move", refused)
+    with pytest.raises(OSError, match="cannot write"):
+        pull(NAME, out, PullOptions(overwrite=True))
+    assert (out / ".lock").exists()
+    assert flatrec.load_recommender(out).recommend(history=["item-00001"])
+    assert [path.name for path in tmp_path.iterdir()] == ["pulled"]

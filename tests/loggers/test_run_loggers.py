@@ -115,6 +115,15 @@ def test_an_error_of_a_logger_is_one_warning_and_changes_no_number(dataset, tmp_
     assert (tmp_path / "logged" / "logs" / "csv" / "epochs.csv").read_text().count("\n") == 4
 
 
+def test_a_logger_that_would_end_the_process_ends_no_training(dataset, tmp_path, caplog):
+    class Exiting(Kept):
+        def log(self, record):
+            raise SystemExit(record.epoch)
+
+    assert trained(dataset, tmp_path / "run", Exiting).result["epochs"] == 3
+    assert [one for one in caplog.messages if "Exiting failed in epoch 1 (SystemExit: 1 " in one]
+
+
 @pytest.mark.parametrize(("kind", "what"), [(Unstarted, "could not start"), (Unfinished, "could not end")])
 def test_an_error_at_start_or_end_leaves_a_whole_run(dataset, tmp_path, caplog, kind, what):
     trained(dataset, tmp_path / "run", kind)

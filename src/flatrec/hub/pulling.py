@@ -18,6 +18,7 @@ from flatrec.utils.atomic_write import own_folder, sweep
 from flatrec.utils.integrity import MANIFEST, check_manifest, listed_names, read_sealed
 from flatrec.utils.locks import LOCK
 from flatrec.utils.messages import quoted, shortlist
+from flatrec.utils.renaming import move
 
 ADVICE = "do not use this repository, or pull another revision of it"
 
@@ -212,12 +213,19 @@ def _columns(table: Path) -> list[str]:
 
 
 def _put(new: Path, folder: Path, old: Path, *, overwrite: bool) -> None:
-    """Put a folder at its place, as a whole.
+    """Put a folder at its place, as a whole; an earlier one comes back if that fails.
 
     Raises:
         FileExistsError: something came there meanwhile.
+        OSError: the folder cannot be renamed.
     """
     _check_target(folder, overwrite=overwrite)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
+    if not folder.exists():
+        move(new, folder)
+        return
+    move(folder, old)
+    try:
+        move(new, folder)
+    except OSError:
+        move(old, folder)
+        raise

@@ -75,7 +75,7 @@ class RunLoggers:
     def _guarded(self, name: str, what: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if name not in self._failed:
                 logger.warning("the logger %s %s (%s); training goes on without it", name, what, raised(error))
             self._failed.add(name)
