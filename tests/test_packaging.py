@@ -148,6 +148,17 @@ def test_every_extra_is_explained_proved_and_in_all():
     assert everything | implied | {"plots"} == EXTRAS - collections
 
 
+def test_the_page_on_installation_has_a_row_for_every_extra_and_conda_names_its_packages():
+    page = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
+    proved, conda = (page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0] for heading in ("Extras", "conda"))
+    single = EXTRAS - {"all", "dev", "docs"}
+    assert {
+        name for row in re.findall(r"^\| (`.*?) \|", proved, re.M) for name in re.findall(r"`(\w+)`", row)
+    } == single
+    named = {name for row in re.findall(r"^\| (`.*?) \|", conda, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert named | set(re.findall(r"^`(\w+)` needs packages that only PyPI has", conda, re.M)) == single
+
+
 def test_workflows_pin_every_action_to_a_commit_and_run_what_ci_runs():
     workflows = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
     assert set(workflows) >= {"ci.yml", "release.yml"}
@@ -207,44 +218,40 @@ def installed(wheel, tmp_path):
     return tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
-@pytest.mark.slow
-def test_the_installed_wheel_does_everything_that_reads_files_of_the_package(installed, tmp_path):
+@pytest.fixture
+def command(installed, tmp_path):
+    """A command of the installed wheel, outside of the checkout; what it prints."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
-    def flatrec(*words):
-        command = [installed, "-m", "flatrec", *words]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    def run(*words):
+        done = subprocess.run(
+            [installed, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    where = [installed, "-c", "import flatrec; print(flatrec.__file__)"]
-    place = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
-    assert Path(place).is_relative_to(tmp_path / "env")
-    assert "train" in flatrec("--help")
-    flatrec("demo", "--out", "demo", "--encoders", "shop")
-    assert "<html" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
-    small = ("--set", "training.epochs=1", "--set", "model.embedding_dim=8")
-    flatrec("study", "overall", "--data", "shop", "--models", "vbpr", "--seeds", "2", *small, "--out", "study")
-    flatrec("report", "study", "--out", "study.html")
-    assert "baby/lightgcn/bsam+" in flatrec("reproduce", "table2")
-    served = """
-import asyncio, sys
-from pathlib import Path
+    return run
+
+
+PAGE = """
 from flatrec.serve.page_routes import PageFacts, page_routes
-print(sorted(route.path for route in page_routes(PageFacts(False, False, False))))
+print(*(route.path for route in page_routes(PageFacts(False, False, False))))
 """
-    done = subprocess.run(
-        [installed, "-c", served], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
-    assert "'/page/main.js'" in done.stdout
 
 
-def test_the_page_on_installation_has_a_row_for_every_extra_and_conda_names_its_packages():
-    page = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
-    proved, conda = (page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0] for heading in ("Extras", "conda"))
-    single = EXTRAS - {"all", "dev", "docs"}
-    assert {
-        name for row in re.findall(r"^\| (`.*?) \|", proved, re.M) for name in re.findall(r"`(\w+)`", row)
-    } == single
-    named = {name for row in re.findall(r"^\| (`.*?) \|", conda, re.M) for name in re.findall(r"`(\w+)`", row)}
-    assert named | set(re.findall(r"^`(\w+)` needs packages that only PyPI has", conda, re.M)) == single
+@pytest.mark.slow
+def test_the_installed_wheel_reads_the_files_of_the_package(command, tmp_path):
+    assert Path(command("-c", "import flatrec; print(flatrec.__file__)")).is_relative_to(tmp_path / "env")
+    assert "train" in command("-m", "flatrec", "--help")
+    assert "baby/lightgcn/bsam+" in command("-m", "flatrec", "reproduce", "table2")
+    assert "/page/main.js" in command("-c", PAGE)
+    small = ("--set", "training.epochs=1", "--set", "model.embedding_dim=8", "--seeds", "2")
+    command("-m", "flatrec", "study", "overall", "--data", "shop", "--models", "vbpr", *small, "--out", "study")
+    command("-m", "flatrec", "report", "study", "--out", "study.html")
+    assert "<html" in (tmp_path / "study.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_makes_the_demo(command, tmp_path):
+    command("-m", "flatrec", "demo", "--out", "demo", "--encoders", "shop")
+    assert "<html" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")

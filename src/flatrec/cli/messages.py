@@ -9,7 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PROGRESS = logging.getLogger("flatrec.progress")  # lines that are shown unless --quiet is given
 STATUS = logging.getLogger("flatrec.progress.status")  # lines that a terminal shows as a bar
@@ -100,6 +105,7 @@ def configure(*, quiet: bool, log_file: str | None) -> None:
     global _standard_error
     _standard_error = StandardError()
     _standard_error.quiet = quiet
+    console.cache_clear()  # it was made for the standard error of that time
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_standard_error], force=True)
     logging.getLogger("flatrec").setLevel(logging.NOTSET if log_file is None else logging.INFO)
     PROGRESS.setLevel(logging.INFO)
@@ -123,8 +129,15 @@ def print_progress(line: str) -> None:
     PROGRESS.info("%s", line)
 
 
-def _for_people() -> logging.Handler:
+@cache
+def console() -> Console:
+    """Return the console of standard error, the same for bars and warnings: a bar stays below what is printed."""
     from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _for_people() -> logging.Handler:
     from rich.logging import RichHandler
 
-    return RichHandler(console=Console(stderr=True), show_time=False, show_path=False)
+    return RichHandler(console=console(), show_time=False, show_path=False)

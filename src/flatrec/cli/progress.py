@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flatrec.cli.messages import STATUS, print_progress, shows_bars
+from flatrec.cli.messages import STATUS, console, print_progress, shows_bars
 
 if TYPE_CHECKING:
     from flatrec.config import Experiment
@@ -87,7 +86,7 @@ def bar(*fields: str) -> Progress:
     """Return a bar that is shown on a terminal alone; at its end it shows the named fields of its task."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
     ends = (TextColumn(f"{{task.fields[{field}]}}") for field in fields)
-    return Progress(*columns, *ends, console=Console(stderr=True), disable=not shows_bars())
+    return Progress(*columns, *ends, console=console(), disable=not shows_bars())
 
 
 def better_of(monitor: str, score: float, best: float | None) -> float:
