@@ -5,11 +5,12 @@ import gc
 import sys
 
 from flatrec.utils.interrupts import Guard
-from flatrec.utils.streams import use_utf8
+from flatrec.utils.streams import fill_closed, use_utf8
 
 
 def main() -> None:
     """Run the command line of this process and exit with 0, 1 (failed), 2 (bad usage) or 130 (interrupted)."""
+    fill_closed()
     guard = Guard(sys.argv[1:])
     guard.install()
     use_utf8()

@@ -55,12 +55,12 @@ def test_the_time_left_is_the_mean_of_a_run_times_the_runs_left(clock, capsys):
 def test_workers_share_the_time_that_is_left(clock):
     with JobProgress("study", n_workers=2, clock=clock) as progress:
         progress.on_plan(6, 0)
-        for name in "abc":
+        for name in "ab":
             progress.on_begin(name)
         clock.seconds = 60.0
-        for name in "abc":
+        for name in "ab":
             progress.on_done(name, None)
-        assert progress.seconds_left == 3 * 60 / 2
+        assert progress.seconds_left == 4 * 60 / 2
     with JobProgress("on a cluster of unknown size", n_workers=-1, clock=clock) as progress:
         progress.on_plan(6, 0)
         for name in "abc":
@@ -85,3 +85,21 @@ def test_a_new_plan_counts_what_is_left_then(clock):
         run(progress, clock, "a", 10)
         progress.on_plan(4, 0)
         assert progress.seconds_left == 40
+
+
+def test_a_run_that_waits_for_a_worker_is_not_shown_as_running(clock, capsys):
+    with JobProgress("study", n_workers=1, clock=clock) as progress:
+        progress.on_plan(3, 0)
+        progress.on_begin("a")
+        progress.on_begin("b")  # by a pool, before it tells that a is done
+        clock.seconds += 100
+        progress.on_done("a", None)
+        assert list(progress.running) == ["b"]
+        clock.seconds += 100
+        progress.on_begin("c")
+        progress.on_done("c", "its worker died")
+        assert (progress.n_left, progress.waiting) == (1, [])
+        progress.on_done("b", None)
+        assert progress.seconds == [100, 100]
+    begins = [line for line in capsys.readouterr().err.splitlines() if line.endswith("begins")]
+    assert begins == ["a begins", "b begins"]

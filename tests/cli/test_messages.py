@@ -121,3 +121,20 @@ def test_library_records_reach_no_terminal_without_a_log_file(capsys):
     assert not messages.logging.getLogger("flatrec.training").isEnabledFor(messages.logging.INFO)
     messages.print_progress("a line")
     assert capsys.readouterr().err == "a line\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
+def test_the_exit_code_is_the_same_where_standard_error_is_closed(tmp_path):
+    code = "from flatrec.__main__ import main; main()"
+    given = [sys.executable, "-c", code, "data", "info", str(tmp_path / "nothing")]
+    assert subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *given], check=False).returncode == 2
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-"])
+def test_a_command_whose_standard_error_takes_nothing_does_its_work(blocks, tmp_path, stream):
+    code = "from flatrec.__main__ import main; main()"
+    given = [sys.executable, "-c", code, *map(str, (*TRAIN, "--data", blocks, "--out", tmp_path / "run"))]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {stream}', "sh", *given], check=False, timeout=120)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "result.json").is_file()

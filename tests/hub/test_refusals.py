@@ -299,6 +299,13 @@ def test_files_of_this_machine_cannot_be_named_as_images(pushed, tmp_path):
         pull(NAME, tmp_path / "pulled")
 
 
+def test_a_small_table_of_very_many_rows_is_refused(pushed, tmp_path):
+    pl.DataFrame({"item": pl.repeat(0, 2_000_000, dtype=pl.Int8, eager=True)}).write_parquet(tmp_path / "items.parquet")
+    resealed(pushed, tmp_path, **{"items.parquet": (tmp_path / "items.parquet").read_bytes()})
+    with pytest.raises(ValueError, match="items.parquet claims 2000000 rows in"):
+        pull(NAME, tmp_path / "pulled")
+
+
 def test_a_forged_folder_is_read_before_it_is_in_place(pushed, tmp_path):
     resealed(pushed, tmp_path, **{"recommender.safetensors": b"\x80\x04pickle"})
     with pytest.raises(ValueError, match="me/small-shop is refused, and nothing was kept: me/small-shop is damaged"):

@@ -76,6 +76,8 @@ def load_command(name: str) -> Click:
         single.command(name)(found)
         command = get_command(single)
     command.name = name
+    for one in (command, *(command.commands.values() if isinstance(command, TyperGroup) else ())):
+        one.epilog = f"Every command also takes {DEBUG}, {QUIET} and {LOG_FILE} FILE; flatrec --help says what they do."
     return command
 
 
@@ -195,8 +197,9 @@ def _check_words(words: list[str]) -> None:
 
 def _interrupted(guard: Guard) -> int:
     guard.code = guard.code or INTERRUPTED
-    messages.ONLY_FILE.error("%s", guard.line().strip())
-    sys.stderr.write(guard.line())
+    if line := guard.line().strip():
+        messages.ONLY_FILE.error("%s", line)
+        messages.print_error(line)
     return guard.code
 
 
@@ -206,5 +209,5 @@ def _report(said: str, code: int, *, debug: bool) -> int:
     if said.strip():
         line = clipped(" ".join(said.split()), LONGEST)
         messages.ONLY_FILE.error("%s", line, exc_info=True)
-        sys.stderr.write(f"flatrec: {line}\n")
+        messages.print_error(f"flatrec: {line}")
     return code

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Lock
 from types import TracebackType
 
 from flatrec.cli.messages import STATUS, print_progress
 from flatrec.cli.progress import bar
-from flatrec.utils.messages import clipped, count
+from flatrec.utils.messages import count
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_LONGEST = 60  # characters of the names of what runs, in the bar
 
 
 class JobProgress:
@@ -30,13 +30,15 @@ class JobProgress:
         self.title, self.clock, self.n_workers = title, clock, n_workers
         self.n_left = self.n_done = self.n_reused = 0
         self.running: dict[str, float] = {}  # when each run began
+        self.waiting: list[str] = []  # runs that a pool took before a worker was free
         self.seconds: list[float] = []  # how long each that ended has taken
         self.most_running = 1
         self.announced = False
+        self.lock = Lock()  # pools tell of what begins from a thread of their own
 
     def __enter__(self) -> JobProgress:
-        self.bar = bar("left", "running")
-        self.task = self.bar.add_task(self.title, total=None, left="", running="")
+        self.bar = bar("left")
+        self.task = self.bar.add_task(self.title, total=None, left="")
         self.bar.start()
         return self
 
@@ -53,24 +55,35 @@ class JobProgress:
         self._show()
 
     def on_begin(self, name: str) -> None:
-        """Show that a run has begun."""
-        self.running[name] = self.clock()
-        self.most_running = max(self.most_running, len(self.running))
-        with suppress(BrokenPipeError):  # a thread of the pool must not end because nobody reads
+        """Show that a run has begun, or will when a worker is free: pools take one run more than there are workers."""
+        with self.lock, suppress(BrokenPipeError):  # a thread of the pool must not end because nobody reads
             self._announce()
-            STATUS.info("%s begins", name)
-        self._show()
+            if 0 < self.n_workers <= len(self.running) and name not in self.running:
+                self.waiting.append(name)
+            else:
+                self._begin(name)
 
     def on_done(self, name: str, error: str | None) -> None:
         """Print how a run ended, and what is left."""
-        began = self.running.pop(name, None)
-        took = ""
-        if began is not None:
-            self.seconds.append(self.clock() - began)
-            self.n_left, self.n_done = max(0, self.n_left - 1), self.n_done + 1
-            took = f" in {spoken(self.seconds[-1])}"
-        ended = f"finished{took}" if error is None else f"failed: {error}"
-        print_progress(f"{name} {ended} ({self._left()})")
+        with self.lock:
+            began = self.running.pop(name, None)
+            took = ""
+            if began is not None:
+                self.seconds.append(self.clock() - began)
+                took = f" in {spoken(self.seconds[-1])}"
+            if began is not None or name in self.waiting:
+                self.n_left, self.n_done = max(0, self.n_left - 1), self.n_done + 1
+            self.waiting = [one for one in self.waiting if one != name]
+            ended = f"finished{took}" if error is None else f"failed: {error}"
+            print_progress(f"{name} {ended} ({self._left()})")
+            if self.waiting and len(self.running) < self.n_workers:
+                self._begin(self.waiting.pop(0))
+            self._show()
+
+    def _begin(self, name: str) -> None:
+        self.running[name] = self.clock()
+        self.most_running = max(self.most_running, len(self.running))
+        STATUS.info("%s begins", name)
         self._show()
 
     @property
@@ -81,7 +94,7 @@ class JobProgress:
         mean = sum(self.seconds) / len(self.seconds)
         at_once = self.n_workers if self.n_workers > 0 else self.most_running
         now = self.clock()
-        begun = sum(min(mean, now - began) for began in list(self.running.values()))
+        begun = sum(min(mean, now - began) for began in self.running.values())
         return max(0.0, self.n_left * mean - begun) / min(at_once, max(1, self.n_left))
 
     def _announce(self) -> None:
@@ -99,10 +112,8 @@ class JobProgress:
 
     def _show(self) -> None:
         done = self.n_done + self.n_reused
-        running = clipped(", ".join(list(self.running)), _LONGEST)
-        self.bar.update(
-            self.task, total=done + self.n_left, completed=done, left=self._left(), running=running and f"now {running}"
-        )
+        now = f"; now {', '.join(self.running)}" if self.running else ""
+        self.bar.update(self.task, total=done + self.n_left, completed=done, left=f"{self._left()}{now}")
 
 
 def spoken(seconds: float) -> str:

@@ -49,7 +49,7 @@ class StandardError(logging.Handler):
         if sys.stderr is None:  # as it is where the caller closed it
             return
         if record.name in (PROGRESS.name, STATUS.name):
-            sys.stderr.write(record.getMessage() + "\n")
+            print_error(record.getMessage())
             return
         if self.others is None:
             self.others = _for_people() if sys.stderr.isatty() else logging.StreamHandler()
@@ -82,10 +82,10 @@ class LogFile(logging.FileHandler):
         """Say once that a line could not be written."""
         del record
         error = sys.exc_info()[1]
-        if not self.failed and sys.stderr is not None:
+        if not self.failed:
             self.failed = True
             reason = error.strerror if isinstance(error, OSError) else error
-            sys.stderr.write(f"{self.baseFilename} cannot be written to ({reason}); the command goes on without it\n")
+            print_error(f"{self.baseFilename} cannot be written to ({reason}); the command goes on without it")
 
 
 _standard_error = StandardError()
@@ -122,6 +122,22 @@ def configure(*, quiet: bool, log_file: str | None) -> None:
 def shows_bars() -> bool:
     """Return True if somebody watches a terminal, and wants to see progress."""
     return not _standard_error.quiet and sys.stderr is not None and sys.stderr.isatty()
+
+
+def print_error(line: str) -> None:
+    """Print a line on standard error, whatever is wanted there; a full disk or a closed stream ends no command.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+    """
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(line + "\n")
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def print_progress(line: str) -> None:

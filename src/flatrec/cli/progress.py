@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from flatrec.cli.messages import STATUS, console, print_progress, shows_bars
 
@@ -82,11 +83,16 @@ class Lines:
             STATUS.info("%s", line)
 
 
-def bar(*fields: str) -> Progress:
-    """Return a bar that is shown on a terminal alone; at its end it shows the named fields of its task."""
+def bar(field: str = "") -> Progress:
+    """Return a bar that is shown on a terminal alone; at its end it shows a field of its task, as far as there is room.
+
+    Args:
+        field: name of the field; empty for none.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
-    ends = (TextColumn(f"{{task.fields[{field}]}}") for field in fields)
-    return Progress(*columns, *ends, console=console(), disable=not shows_bars())
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    ends = [TextColumn(f"{{task.fields[{field}]}}", markup=False, table_column=rest)] if field else []
+    return Progress(*columns, *ends, console=console(), disable=not shows_bars(), expand=bool(field))
 
 
 def better_of(monitor: str, score: float, best: float | None) -> float:

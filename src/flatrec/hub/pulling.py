@@ -21,6 +21,7 @@ from flatrec.utils.messages import quoted, shortlist
 from flatrec.utils.renaming import move
 
 ADVICE = "do not use this repository, or pull another revision of it"
+MAX_ROWS_PER_BYTE = 100  # of a table; those that flatrec writes have ids or pairs, a byte or more for each row
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,8 @@ def _check_content(folder: Path, names: set[str], kind: Kind) -> None:
     if unlisted := sorted(names - listed - {MANIFEST, CARD}):
         raise ValueError(f"{MANIFEST} does not list {shortlist(unlisted, 3)}; {ADVICE}")
     check_manifest(folder, advice=ADVICE)
+    for table in folder.rglob("*.parquet"):
+        _check_rows(table)
     if (folder / ITEMS).is_file() and "image" in _columns(folder / ITEMS):
         raise ValueError(f"{ITEMS} names image files, which could be any of this machine; {ADVICE}")
     if kind == "model":
@@ -203,6 +206,16 @@ def _check_content(folder: Path, names: set[str], kind: Kind) -> None:
             raise ValueError(f"{FACTS} names an approximate index, which a pull does not download; {ADVICE}")
     else:
         load_data(folder)
+
+
+def _check_rows(table: Path) -> None:
+    """Refuse a table that would need far more memory than its file is large, as a forged one may."""
+    try:
+        n_rows = pl.scan_parquet(table).select(pl.len()).collect().item()
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{table} is no Parquet table ({type(error).__name__}); {ADVICE}") from None
+    if n_rows > MAX_ROWS_PER_BYTE * table.stat().st_size:
+        raise ValueError(f"{table} claims {n_rows} rows in {table.stat().st_size} bytes; {ADVICE}")
 
 
 def _columns(table: Path) -> list[str]:

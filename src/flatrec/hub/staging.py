@@ -56,6 +56,8 @@ def kind_of(source: Path) -> Kind:
     if run_dir.has_run(source) or run_dir.windows(source) or (source / "current").exists():
         recommender_folder(source)  # says what is expected there
     if str(source) != BUILT_IN:
+        if not source.exists():
+            raise FileNotFoundError(f"{source} does not exist; give the folder of a run or of a recommender, or data")
         detect_format(source)
     return "dataset"
 

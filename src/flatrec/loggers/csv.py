@@ -10,13 +10,15 @@ from pathlib import Path
 from flatrec.loggers.base import RunInfo, Status, curves
 from flatrec.training.records import EpochRecord
 from flatrec.utils.atomic_write import write_text
+from flatrec.utils.csv_cells import no_formula
 
 
 class CSV:
     """A logger that writes ``epochs.csv``, ``settings.csv`` and ``result.csv`` into its folder.
 
     ``epochs.csv`` has one row per epoch and one column per curve; a cell is empty if the epoch has no such number.
-    Numbers have all digits that tell them from every other float64. Artifacts are in the run folder already.
+    Numbers have all digits that tell them from every other float64; a text that a spreadsheet would take for a formula
+    begins with an apostrophe. Artifacts are in the run folder already.
     """
 
     def start(self, run: RunInfo, done: Sequence[EpochRecord]) -> None:
@@ -69,5 +71,5 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([no_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     write_text(path, text.getvalue())

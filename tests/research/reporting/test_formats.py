@@ -173,6 +173,7 @@ def test_latex_is_as_worked_by_hand():
         r"\centering",
         r"\caption{Test scores}",
         r"\label{tab:overall}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         r"\begin{tabular}{lrrr}",
         r"\toprule",
         r"model & recall@10 & gain & p \\",
@@ -181,7 +182,7 @@ def test_latex_is_as_worked_by_hand():
         r"bsam+ & 0.0661 & +3.1~\% & \textless{} 0.001 \\",
         r"sam & $-$0.5000 & $-$2.5~\% & 0.034 \\",
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\par\smallskip{\footnotesize Means over five seeds.\par}",
         r"\end{table}",
     ]
@@ -293,12 +294,16 @@ def test_latex_compiles(tmp_path):
     hostile = Table(
         "x_y", r"\& % # _ {", (Column("$a$"), Column(r"\b", "number")), ((r"\input{/etc/passwd} ~^ [ * < > | –", -0.5),)
     )
-    tables = "\n".join(map(latex, (TABLE, COMPARED, hostile, replace(hostile, name="other", note=r"\c & d"))))
+    wide = Table("wide", "Wide", tuple(Column(f"column {n}") for n in range(20)), (("a long word",) * 20,))
+    others = (hostile, replace(hostile, name="other", note=r"\c & d"))
+    tables = "\n".join(map(latex, (TABLE, COMPARED, wide, *others)))
     (tmp_path / "all.tex").write_text(
-        rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{tables}\end{{document}}", encoding="utf-8"
+        rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{tables}\end{{document}}",
+        encoding="utf-8",
     )
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Missing character" not in done.stdout
+    assert "Overfull" not in done.stdout
     assert (tmp_path / "all.pdf").stat().st_size > 10_000

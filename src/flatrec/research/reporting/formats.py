@@ -107,7 +107,8 @@ def latex(table: Table) -> str:
     r"""A floating table with the rules of booktabs, and the best values in bold; its label is ``tab:`` and the name.
 
     The name is written as :func:`label_name` has it. What is best is said by :mod:`flatrec.research.reporting.best`.
-    The document needs ``\usepackage{booktabs}``. Letters beyond ASCII stay as they are.
+    A table that is wider than a line is made smaller. The document needs ``\usepackage{booktabs,graphicx}``. Letters
+    beyond ASCII stay as they are.
     """
     ends = "".join("l" if column.kind == "text" else "r" for column in table.columns)
     best = best_cells(table)
@@ -123,13 +124,14 @@ def latex(table: Table) -> str:
             r"\centering",
             rf"\caption{{{_in_latex(table.title)}}}",
             rf"\label{{tab:{label_name(table.name)}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{ends}}}",
             r"\toprule",
             lines[0],
             r"\midrule",
             *lines[1:],
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             *note,
             r"\end{table}",
             "",
