@@ -43,6 +43,13 @@ class Failing(Kept):
         raise ConnectionError("no route to host")
 
 
+class Exiting(Kept):
+    """Would end the process."""
+
+    def log(self, record):
+        raise SystemExit(record.epoch)
+
+
 class Unstarted(Kept):
     """Fails before the first epoch."""
 
@@ -116,10 +123,6 @@ def test_an_error_of_a_logger_is_one_warning_and_changes_no_number(dataset, tmp_
 
 
 def test_a_logger_that_would_end_the_process_ends_no_training(dataset, tmp_path, caplog):
-    class Exiting(Kept):
-        def log(self, record):
-            raise SystemExit(record.epoch)
-
     assert trained(dataset, tmp_path / "run", Exiting).result["epochs"] == 3
     assert [one for one in caplog.messages if "Exiting failed in epoch 1 (SystemExit: 1 " in one]
 
