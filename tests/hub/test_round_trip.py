@@ -98,11 +98,13 @@ def test_the_service_answers_from_what_was_pulled(tmp_path):
 
 @pytest.mark.usefixtures("hub")
 def test_a_commit_can_be_pulled_after_later_ones(run, tmp_path):
-    first = push(run, NAME).commit
-    push(run, NAME, PushOptions(include_users=True))
+    first = push(run, NAME, PushOptions(message="Without users"))
+    then = push(run, NAME, PushOptions(include_users=True))
+    last = push(run, NAME)
+    assert (first.held_users, then.held_users, last.held_users) == (False, False, True)
 
-    pulled = pull(NAME, tmp_path / "pulled", PullOptions(revision=first))
-    assert pulled.commit == first
+    pulled = pull(NAME, tmp_path / "pulled", PullOptions(revision=first.commit))
+    assert pulled.commit == first.commit
     assert len(load_recommender(pulled.folder).users) == 0
 
 

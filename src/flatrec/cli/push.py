@@ -78,5 +78,7 @@ def _print_pushed(pushed: Pushed, *, dry_run: bool) -> None:
         print_text(f"- {count(pushed.left_out_users, 'user')} left out: ids, vectors, histories and seen items")
     else:
         print_text(f"- {count(pushed.users, 'user')} included: ids and what they did")
+    if pushed.held_users:
+        print_text("- an earlier commit has users, which stay there; delete the repository to be rid of them")
     for sentence in pushed.left_out:
         print_text(f"- not included: {sentence}")

@@ -10,6 +10,7 @@ from flatrec.hub.model_card import CardSettings
 from flatrec.hub.names import BY_HAND, is_own
 from flatrec.hub.remote import Remote, RemoteState, check_token
 from flatrec.hub.staging import Staged, kind_of, staged
+from flatrec.inference.storage import USERS
 from flatrec.utils.integrity import MANIFEST
 from flatrec.utils.messages import shortlist
 
@@ -50,6 +51,7 @@ class Pushed:
         changed: the files that were there with other content.
         removed: the files of an earlier push that are gone.
         left_out: sentences on what was left out.
+        held_users: whether the commit before has users, which stay there though they are left out now.
         card: the text of the card.
     """
 
@@ -63,6 +65,7 @@ class Pushed:
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     left_out: tuple[str, ...]
+    held_users: bool
     card: str
 
 
@@ -158,5 +161,6 @@ def _pushed(remote: Remote, files: Staged, options: PushOptions, *, commit: str,
         changed=tuple(name for name in files.sizes if name in there and not there[name].fits(files.folder / name)),
         removed=tuple(name for name in there if name not in files.sizes and is_own(name, remote.kind)),
         left_out=files.left_out,
+        held_users=bool(files.left_out_users) and USERS in there and there[USERS].size > files.sizes[USERS],
         card=files.card,
     )
