@@ -10,7 +10,7 @@ from pathlib import Path
 from flatrec.loggers.base import RunInfo, Status, curves
 from flatrec.training.records import EpochRecord
 from flatrec.utils.atomic_write import write_text
-from flatrec.utils.csv_cells import no_formula
+from flatrec.utils.csv_cells import no_formulas
 
 
 class CSV:
@@ -71,5 +71,5 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([no_formula(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    writer.writerows(map(no_formulas, rows))
     write_text(path, text.getvalue())

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
-
-Cell: TypeAlias = str | float | int | None
 
 _STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def no_formulas(row: Sequence[Cell]) -> list[Cell]:
+def no_formulas(row: Sequence[object]) -> list[object]:
     """Return a row in which text that a spreadsheet would execute as a formula begins with an apostrophe."""
     return [no_formula(cell) if isinstance(cell, str) else cell for cell in row]
 
